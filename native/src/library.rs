@@ -1,0 +1,72 @@
+//! libvirt's client library, opened at run time, and its event loop.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
+
+use crate::bindings;
+
+const FILE_NAME: &str = "libvirt.so.0";
+
+/// The loaded library. There is one in a process, because libvirt's own state is per process.
+pub struct Library {
+    /// The functions, by their C names.
+    pub api: bindings::Libvirt,
+}
+
+static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
+
+/// Opens `libvirt.so.0` once for the process, silences its output and starts its event loop.
+///
+/// # Errors
+/// The loader's or libvirt's own reason, when the library is missing, too old (before 1.2.8, the first
+/// release with bulk statistics) or does not initialise. The answer stays the same for the process.
+pub fn library() -> Result<&'static Library, &'static str> {
+    LIBRARY.get_or_init(open).as_ref().map_err(String::as_str)
+}
+
+fn open() -> Result<Library, String> {
+    silence_log();
+    // SAFETY: loading runs the library's constructors; libvirt's only set up its own data. The
+    // declarations were generated from libvirt's headers, whose ABI has been stable since 0.x.
+    let api = unsafe { bindings::Libvirt::new(FILE_NAME) }.map_err(|error| error.to_string())?;
+    // SAFETY: virInitialize may be called at any time, any number of times.
+    if unsafe { (api.virInitialize)() } < 0 {
+        return Err(String::from("virInitialize failed"));
+    }
+    // SAFETY: the handler is a function without captured state that lives as long as the process.
+    unsafe { (api.virSetErrorFunc)(ptr::null_mut(), Some(ignore_error)) };
+    // SAFETY: called once, before any connection is opened, as its documentation demands.
+    if unsafe { (api.virEventRegisterDefaultImpl)() } < 0 {
+        return Err(String::from("virEventRegisterDefaultImpl failed"));
+    }
+    let run = api.virEventRunDefaultImpl;
+    thread::Builder::new()
+        .name(String::from("libvirt-events"))
+        .spawn(move || {
+            loop {
+                // SAFETY: the default implementation was registered above and only this thread
+                // runs it. It blocks until there is something to do.
+                if unsafe { run() } < 0 {
+                    // Without the pause a loop that cannot poll would burn a core.
+                    thread::sleep(Duration::from_secs(1));
+                }
+            }
+        })
+        .map_err(|error| format!("the event thread did not start: {error}"))?;
+    Ok(Library { api })
+}
+
+/// Keeps libvirt's warnings off standard error, unless the operator configured its log.
+fn silence_log() {
+    const VARIABLE: &str = "LIBVIRT_LOG_OUTPUTS";
+    if std::env::var_os(VARIABLE).is_none() {
+        // SAFETY: the process is starting up: this runs on the JavaScript thread while the addon
+        // is first used, before the shim has started a thread of its own.
+        unsafe { std::env::set_var(VARIABLE, "4:file:/dev/null") };
+    }
+}
+
+unsafe extern "C" fn ignore_error(_data: *mut c_void, _error: bindings::virErrorPtr) {}

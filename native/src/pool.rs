@@ -1,0 +1,640 @@
+//! Worker threads for calls that may never return.
+//!
+//! A libvirt call cannot be cancelled. So calls run on threads of the pool, and whoever asked stops waiting
+//! at a deadline. The thread is then *abandoned*: it stays blocked until libvirt answers, another thread
+//! takes its place, and nothing more is asked about the same subject until it is back.
+//!
+//! A call that needs a guest's monitor holds one of the daemon's workers while it is out, and those are
+//! what everybody else on the host needs too. Such calls are *guarded*: abandoned and running ones together
+//! never exceed `maximum_abandoned`, and once that many are abandoned no further one is made.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What a task asks about. Nothing is asked about a subject whose last call is still out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// One run of one domain: its UUID and its id on this host.
+    Domain([u8; 16], i32),
+    /// A connection as a whole, by its serial number.
+    Connection(u64),
+}
+
+/// Whether a call can hold one of the daemon's workers for as long as a guest hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The daemon answers by itself.
+    Nothing,
+    /// The guest's monitor (QMP) has to answer.
+    Monitor,
+}
+
+/// One piece of work.
+pub struct Task<T> {
+    /// What it asks about.
+    pub subject: Subject,
+    /// What it needs.
+    pub need: Need,
+    /// The work; it runs on a thread of the pool.
+    pub work: Box<dyn FnOnce() -> T + Send>,
+}
+
+/// How a task ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome<T> {
+    /// It returned in time.
+    Done(T),
+    /// It was asked, did not return in time and is abandoned.
+    Late,
+    /// It was not asked: an earlier call about the same subject is still out.
+    Quarantined,
+    /// It was not asked: the bound of abandoned calls or the deadline was reached first.
+    Withheld,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For one task, from the moment it starts.
+    pub task: Duration,
+    /// For all of them.
+    pub all: Instant,
+}
+
+/// What is out at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abandoned {
+    /// Abandoned calls that hold a worker of the daemon.
+    pub guarded: usize,
+    /// Other abandoned calls.
+    pub free: usize,
+    /// Subjects that are not asked because of them.
+    pub subjects: usize,
+}
+
+/// The threads. Dropping it lets idle threads end; abandoned ones end when libvirt answers them.
+pub struct Pool {
+    shared: Arc<Shared>,
+    concurrency: usize,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+    progress: Condvar,
+    maximum_abandoned: usize,
+}
+
+#[derive(Default)]
+struct State {
+    free: VecDeque<Ticket>,
+    guarded: VecDeque<Ticket>,
+    running: Vec<Running>,
+    verdicts: Vec<Verdict>,
+    pending: usize,
+    guarded_running: usize,
+    abandoned_guarded: usize,
+    abandoned_free: usize,
+    out: HashMap<Subject, Out>,
+    workers: usize,
+    next_ticket: u64,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Out {
+    guarded: usize,
+    free: usize,
+}
+
+struct Ticket {
+    number: u64,
+    index: usize,
+    subject: Subject,
+    need: Need,
+    run: Box<dyn FnOnce() + Send>,
+}
+
+struct Running {
+    ticket: u64,
+    index: usize,
+    subject: Subject,
+    need: Need,
+    since: Instant,
+    abandoned: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Pending,
+    Returned,
+    Late,
+    Quarantined,
+    Withheld,
+}
+
+impl Pool {
+    /// A pool of `concurrency` threads, which start when there is work.
+    pub fn new(concurrency: usize, maximum_abandoned: usize) -> Self {
+        let shared = Shared {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            progress: Condvar::new(),
+            maximum_abandoned: maximum_abandoned.max(1),
+        };
+        Self {
+            shared: Arc::new(shared),
+            concurrency: concurrency.max(1),
+        }
+    }
+
+    /// Runs the tasks and returns how each ended, in the same order. It returns when all have ended or the
+    /// limits are reached, whatever the tasks do.
+    ///
+    /// Tasks that need nothing run first, so that a hung guest costs no value that needs no monitor.
+    pub fn run<T: Send + 'static>(&self, tasks: Vec<Task<T>>, limits: Limits) -> Vec<Outcome<T>> {
+        let results: Arc<Mutex<Vec<Option<T>>>> =
+            Arc::new(Mutex::new(tasks.iter().map(|_| None).collect()));
+        let mut state = self.shared.lock();
+        state.verdicts = vec![Verdict::Pending; tasks.len()];
+        state.pending = tasks.len();
+        for (index, task) in tasks.into_iter().enumerate() {
+            if state.is_out(task.subject, task.need) {
+                state.settle(index, Verdict::Quarantined);
+                continue;
+            }
+            let results = Arc::clone(&results);
+            let work = task.work;
+            let run = Box::new(move || {
+                let result = work();
+                if let Some(slot) = lock(&results).get_mut(index) {
+                    *slot = Some(result);
+                }
+            });
+            let ticket = Ticket {
+                number: state.next_ticket,
+                index,
+                subject: task.subject,
+                need: task.need,
+                run,
+            };
+            state.next_ticket += 1;
+            match task.need {
+                Need::Nothing => state.free.push_back(ticket),
+                Need::Monitor => state.guarded.push_back(ticket),
+            }
+        }
+        let state = self.wait(state, limits);
+        let verdicts = state.verdicts.clone();
+        drop(state);
+        let mut results = lock(&results);
+        verdicts
+            .into_iter()
+            .zip(results.drain(..))
+            .map(|(verdict, result)| match (verdict, result) {
+                (Verdict::Returned, Some(result)) => Outcome::Done(result),
+                (Verdict::Quarantined, _) => Outcome::Quarantined,
+                (Verdict::Withheld, _) => Outcome::Withheld,
+                // A task that returned without a result panicked; its value is as lost as a late one.
+                _ => Outcome::Late,
+            })
+            .collect()
+    }
+
+    /// What is out at the moment.
+    pub fn abandoned(&self) -> Abandoned {
+        let state = self.shared.lock();
+        Abandoned {
+            guarded: state.abandoned_guarded,
+            free: state.abandoned_free,
+            subjects: state.out.len(),
+        }
+    }
+
+    fn wait<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        limits: Limits,
+    ) -> MutexGuard<'a, State> {
+        let maximum = self.shared.maximum_abandoned;
+        loop {
+            state.abandon_overdue(limits);
+            state.withhold(maximum);
+            let now = Instant::now();
+            if now >= limits.all {
+                state.give_up();
+            }
+            if state.pending == 0 {
+                return state;
+            }
+            self.staff(&mut state);
+            self.shared.work.notify_all();
+            let until = state.next_overdue(limits).min(limits.all);
+            let pause = until.saturating_duration_since(now);
+            state = self
+                .shared
+                .progress
+                .wait_timeout(state, pause)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Starts the threads that are missing and have something to do.
+    fn staff(&self, state: &mut State) {
+        let wanted = self.concurrency.min(state.pending);
+        while state.workers < wanted {
+            let shared = Arc::clone(&self.shared);
+            let started = thread::Builder::new()
+                .name(String::from("libvirt-call"))
+                .spawn(move || shared.serve());
+            if started.is_err() {
+                // No more threads on this host now: the present ones carry on, or the deadline ends it.
+                return;
+            }
+            state.workers += 1;
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.work.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// A worker's life: it ends when the pool is closed or its place was taken while it was stuck.
+    fn serve(&self) {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return;
+            }
+            let Some(ticket) = state.take(self.maximum_abandoned) else {
+                state = self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            drop(state);
+            // A panic is a defect, but it must not take the thread's place in the books with it.
+            let _ = catch_unwind(AssertUnwindSafe(ticket.run));
+            state = self.lock();
+            let was_abandoned = state.finish(ticket.number);
+            if state.pending == 0 || was_abandoned {
+                self.progress.notify_all();
+            }
+            if was_abandoned {
+                self.work.notify_all();
+                return;
+            }
+        }
+    }
+}
+
+impl State {
+    fn is_out(&self, subject: Subject, need: Need) -> bool {
+        self.out.get(&subject).is_some_and(|out| match need {
+            Need::Nothing => out.free > 0,
+            Need::Monitor => out.free + out.guarded > 0,
+        })
+    }
+
+    fn settle(&mut self, index: usize, verdict: Verdict) {
+        self.verdicts[index] = verdict;
+        self.pending -= 1;
+    }
+
+    fn take(&mut self, maximum: usize) -> Option<Ticket> {
+        let ticket = if self.abandoned_free < maximum
+            && let Some(ticket) = self.free.pop_front()
+        {
+            ticket
+        } else if self.abandoned_guarded + self.guarded_running < maximum {
+            self.guarded.pop_front()?
+        } else {
+            return None;
+        };
+        if ticket.need == Need::Monitor {
+            self.guarded_running += 1;
+        }
+        self.running.push(Running {
+            ticket: ticket.number,
+            index: ticket.index,
+            subject: ticket.subject,
+            need: ticket.need,
+            since: Instant::now(),
+            abandoned: false,
+        });
+        Some(ticket)
+    }
+
+    /// Books a call that has returned; true when it had been abandoned.
+    fn finish(&mut self, ticket: u64) -> bool {
+        let position = self
+            .running
+            .iter()
+            .position(|running| running.ticket == ticket);
+        let running = self
+            .running
+            .swap_remove(position.expect("a running ticket is on the list"));
+        if !running.abandoned {
+            if running.need == Need::Monitor {
+                self.guarded_running -= 1;
+            }
+            self.settle(running.index, Verdict::Returned);
+            return false;
+        }
+        let out = self
+            .out
+            .get_mut(&running.subject)
+            .expect("an abandoned call's subject is out");
+        match running.need {
+            Need::Nothing => {
+                out.free -= 1;
+                self.abandoned_free -= 1;
+            }
+            Need::Monitor => {
+                out.guarded -= 1;
+                self.abandoned_guarded -= 1;
+            }
+        }
+        if out.free + out.guarded == 0 {
+            self.out.remove(&running.subject);
+        }
+        true
+    }
+
+    fn abandon(&mut self, position: usize) {
+        let running = &mut self.running[position];
+        running.abandoned = true;
+        let (index, need) = (running.index, running.need);
+        let out = self.out.entry(running.subject).or_default();
+        match need {
+            Need::Nothing => {
+                out.free += 1;
+                self.abandoned_free += 1;
+            }
+            Need::Monitor => {
+                out.guarded += 1;
+                self.abandoned_guarded += 1;
+                self.guarded_running -= 1;
+            }
+        }
+        self.workers -= 1;
+        self.settle(index, Verdict::Late);
+    }
+
+    fn abandon_overdue(&mut self, limits: Limits) {
+        let now = Instant::now();
+        for position in 0..self.running.len() {
+            let running = &self.running[position];
+            if !running.abandoned && now >= (running.since + limits.task).min(limits.all) {
+                self.abandon(position);
+            }
+        }
+    }
+
+    /// Drops the queued tasks that the bound no longer lets through.
+    fn withhold(&mut self, maximum: usize) {
+        if self.abandoned_free >= maximum {
+            while let Some(ticket) = self.free.pop_front() {
+                self.settle(ticket.index, Verdict::Withheld);
+            }
+        }
+        if self.abandoned_guarded >= maximum {
+            while let Some(ticket) = self.guarded.pop_front() {
+                self.settle(ticket.index, Verdict::Withheld);
+            }
+        }
+    }
+
+    fn give_up(&mut self) {
+        while let Some(ticket) = self.free.pop_front().or_else(|| self.guarded.pop_front()) {
+            self.settle(ticket.index, Verdict::Withheld);
+        }
+        for position in 0..self.running.len() {
+            if !self.running[position].abandoned {
+                self.abandon(position);
+            }
+        }
+    }
+
+    fn next_overdue(&self, limits: Limits) -> Instant {
+        let waiting = self.running.iter().filter(|running| !running.abandoned);
+        // A task that has not started yet is looked at again when one task's time has passed.
+        waiting
+            .map(|running| running.since)
+            .min()
+            .unwrap_or_else(Instant::now)
+            + limits.task
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The state is consistent at every point where a panic could happen, so poison says nothing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    fn domain(number: u8) -> Subject {
+        Subject::Domain([number; 16], i32::from(number))
+    }
+
+    fn quick(subject: Subject, need: Need, value: u32) -> Task<u32> {
+        Task {
+            subject,
+            need,
+            work: Box::new(move || value),
+        }
+    }
+
+    /// A task that hangs until the returned sender is dropped.
+    fn hanging(subject: Subject, need: Need) -> (Task<u32>, Sender<()>) {
+        let (release, blocked): (Sender<()>, Receiver<()>) = channel();
+        let work = Box::new(move || {
+            let _ = blocked.recv();
+            0
+        });
+        (
+            Task {
+                subject,
+                need,
+                work,
+            },
+            release,
+        )
+    }
+
+    fn limits(task: u64, all: u64) -> Limits {
+        Limits {
+            task: Duration::from_millis(task),
+            all: Instant::now() + Duration::from_millis(all),
+        }
+    }
+
+    fn settle(pool: &Pool) {
+        let patience = Instant::now() + Duration::from_secs(10);
+        while pool.abandoned() != Abandoned::default() {
+            assert!(
+                Instant::now() < patience,
+                "abandoned calls were not taken off the books"
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn results_come_in_the_order_of_the_tasks() {
+        let pool = Pool::new(4, 5);
+        let tasks = (0..200)
+            .map(|value| quick(domain(1), Need::Monitor, value))
+            .collect();
+        let outcomes = pool.run(tasks, limits(10_000, 10_000));
+        assert_eq!(outcomes, (0..200).map(Outcome::Done).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn one_hung_subject_loses_only_itself_and_is_quarantined_until_it_is_back() {
+        let pool = Pool::new(2, 5);
+        let (hung, release) = hanging(domain(1), Need::Monitor);
+        let tasks = vec![
+            hung,
+            quick(domain(2), Need::Monitor, 2),
+            quick(domain(3), Need::Nothing, 3),
+        ];
+        let outcomes = pool.run(tasks, limits(30, 5_000));
+        assert_eq!(
+            outcomes,
+            [Outcome::Late, Outcome::Done(2), Outcome::Done(3)]
+        );
+        assert_eq!(
+            pool.abandoned(),
+            Abandoned {
+                guarded: 1,
+                free: 0,
+                subjects: 1
+            }
+        );
+
+        let again = vec![
+            quick(domain(1), Need::Monitor, 1),
+            quick(domain(1), Need::Nothing, 4),
+        ];
+        let outcomes = pool.run(again, limits(5_000, 5_000));
+        assert_eq!(outcomes, [Outcome::Quarantined, Outcome::Done(4)]);
+
+        drop(release);
+        settle(&pool);
+        let outcomes = pool.run(
+            vec![quick(domain(1), Need::Monitor, 1)],
+            limits(5_000, 5_000),
+        );
+        assert_eq!(outcomes, [Outcome::Done(1)]);
+    }
+
+    #[test]
+    fn at_the_bound_nothing_guarded_is_asked_and_free_tasks_go_on() {
+        let pool = Pool::new(4, 5);
+        let (tasks, releases): (Vec<_>, Vec<_>) = (0..30)
+            .map(|number| hanging(domain(number), Need::Monitor))
+            .unzip();
+        let outcomes = pool.run(tasks, limits(30, 5_000));
+        let late = outcomes
+            .iter()
+            .filter(|outcome| **outcome == Outcome::Late)
+            .count();
+        let withheld = outcomes
+            .iter()
+            .filter(|outcome| **outcome == Outcome::Withheld)
+            .count();
+        assert_eq!((late, withheld), (5, 25));
+
+        let again = vec![
+            quick(domain(99), Need::Monitor, 1),
+            quick(domain(1), Need::Nothing, 2),
+        ];
+        let outcomes = pool.run(again, limits(5_000, 5_000));
+        assert_eq!(outcomes, [Outcome::Withheld, Outcome::Done(2)]);
+        drop(releases);
+        settle(&pool);
+        let outcomes = pool.run(
+            vec![quick(domain(99), Need::Monitor, 1)],
+            limits(5_000, 5_000),
+        );
+        assert_eq!(outcomes, [Outcome::Done(1)]);
+    }
+
+    #[test]
+    fn running_and_abandoned_guarded_calls_together_never_exceed_the_bound() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let pool = Pool::new(4, 3);
+        let (hung, release) = hanging(domain(0), Need::Monitor);
+        pool.run(vec![hung], limits(10, 5_000));
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let tasks = (1..40)
+            .map(|number| {
+                let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+                let work = Box::new(move || {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    thread::sleep(Duration::from_millis(1));
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    0
+                });
+                Task {
+                    subject: domain(number),
+                    need: Need::Monitor,
+                    work,
+                }
+            })
+            .collect();
+        pool.run(tasks, limits(5_000, 5_000));
+        assert!(
+            most.load(Ordering::SeqCst) <= 2,
+            "one of three places was taken by the abandoned call"
+        );
+        drop(release);
+    }
+
+    #[test]
+    fn the_deadline_of_all_ends_the_wait_whatever_the_tasks_do() {
+        let pool = Pool::new(1, 5);
+        let (hung, release) = hanging(Subject::Connection(1), Need::Nothing);
+        let outcomes = pool.run(
+            vec![hung, quick(domain(1), Need::Nothing, 1)],
+            limits(60_000, 30),
+        );
+        assert_eq!(outcomes, [Outcome::Late, Outcome::Withheld]);
+        drop(release);
+    }
+
+    #[test]
+    fn a_task_that_panics_loses_only_its_own_result() {
+        let pool = Pool::new(1, 5);
+        let panicking = Task {
+            subject: domain(1),
+            need: Need::Monitor,
+            work: Box::new(|| panic!("on purpose")),
+        };
+        let outcomes = pool.run(
+            vec![panicking, quick(domain(2), Need::Monitor, 2)],
+            limits(5_000, 5_000),
+        );
+        assert_eq!(outcomes, [Outcome::Late, Outcome::Done(2)]);
+        assert_eq!(pool.abandoned(), Abandoned::default());
+    }
+}

@@ -1,0 +1,114 @@
+import type { DomainDescription } from "./domain_xml.ts";
+import type { Survey } from "./hypervisor.ts";
+import type { DomainRecord } from "./snapshot.ts";
+
+/** What the roster keeps of a domain. */
+interface Entry {
+  readonly record: DomainRecord;
+  /** When its definition is read again at the latest, in milliseconds of a steady clock. */
+  readonly expiresAt: number;
+  /** Why its definition is not understood. */
+  readonly problem: string | undefined;
+}
+
+/**
+ * The active domains and what their definitions say: the cache that makes reading definitions rare. An entry lives
+ * exactly as long as one run of its domain, so the cache is as large as the hypervisor is full.
+ *
+ * A definition is read when its domain appears, when libvirt's events say that it changed, when statistics name a
+ * device that it does not know, and when it is older than `maximumAgeMilliseconds`.
+ */
+export class Roster {
+  readonly #maximumAgeMilliseconds: number;
+  #entries = new Map<number, Entry>();
+
+  constructor(maximumAgeMilliseconds: number) {
+    this.#maximumAgeMilliseconds = maximumAgeMilliseconds;
+  }
+
+  /** How many domains there are. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Takes over which domains there are; those that are new or changed become stale. */
+  enrol(survey: Survey): void {
+    const entries = new Map<number, Entry>();
+    const appeared = new Map(survey.appeared.map((domain) => [domain.handle, domain]));
+    for (const handle of survey.handles) {
+      const known = this.#entries.get(handle);
+      if (known !== undefined) {
+        entries.set(handle, known);
+        continue;
+      }
+      const domain = appeared.get(handle);
+      if (domain === undefined) throw new RangeError(`Nobody has introduced domain ${handle}`);
+      const { uuid, id, name } = domain;
+      entries.set(handle, {
+        record: { handle, uuid, id, name, description: undefined },
+        expiresAt: -Infinity,
+        problem: undefined,
+      });
+    }
+    this.#entries = entries;
+    for (const handle of survey.changed) this.expire(handle);
+  }
+
+  /** Asks for the domain's definition to be read again at the next scrape. */
+  expire(handle: number): void {
+    const entry = this.#entries.get(handle);
+    if (entry !== undefined) this.#entries.set(handle, { ...entry, expiresAt: -Infinity });
+  }
+
+  /** The domains whose definition has to be read. */
+  stale(now: number): number[] {
+    const stale: number[] = [];
+    for (const [handle, entry] of this.#entries) {
+      if (entry.expiresAt <= now) stale.push(handle);
+    }
+    return stale;
+  }
+
+  /** Notes what the definition of a domain says, and what of it is not understood. */
+  describe(
+    handle: number,
+    description: DomainDescription | undefined,
+    problem: string | undefined,
+    now: number,
+  ): void {
+    const entry = this.#entries.get(handle);
+    if (entry === undefined) return;
+    this.#entries.set(handle, {
+      record: { ...entry.record, description },
+      expiresAt: now + this.#maximumAgeMilliseconds * (1 - jitter(handle)),
+      problem,
+    });
+  }
+
+  /** The domains whose definition is not understood, and why. */
+  problems(): { readonly record: DomainRecord; readonly problem: string }[] {
+    return [...this.#entries.values()].flatMap(({ record, problem }) =>
+      problem === undefined ? [] : [{ record, problem }]
+    );
+  }
+
+  /** The record of a domain of the last survey. */
+  record(handle: number): DomainRecord | undefined {
+    return this.#entries.get(handle)?.record;
+  }
+
+  /** The records of these domains of the last survey, in this order. */
+  records(handles: Uint32Array): DomainRecord[] {
+    return Array.from(handles, (handle) => {
+      const record = this.record(handle);
+      if (record === undefined) throw new RangeError(`Nobody has introduced domain ${handle}`);
+      return record;
+    });
+  }
+}
+
+/** Between 0 and a half, the same for the same domain: definitions read together do not expire together. */
+function jitter(handle: number): number {
+  // The fractional parts of multiples of the golden ratio are spread evenly.
+  return (handle * 0.618_033_988_749_895) % 1 / 2;
+}

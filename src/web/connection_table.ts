@@ -1,0 +1,155 @@
+import type { Socket } from "node:net";
+
+/** One client's connection. */
+export interface Connection {
+  readonly socket: Socket;
+  /** Aborts when the connection has closed or was given up. */
+  readonly signal: AbortSignal;
+  /** Whether one of its requests is being answered. */
+  readonly busy: boolean;
+  /** Requests taken from it and not answered in full yet. */
+  readonly pending: number;
+}
+
+/** All open connections of a server, over all of its listen addresses. */
+export interface ConnectionTable {
+  /** Takes a new connection in; may close another one, or this one, to stay within the maximum. */
+  add(socket: Socket): void;
+  /** Finds a connection by its socket; `undefined` once it has closed. */
+  find(socket: Socket): Connection | undefined;
+  /** Runs a task, which must not throw, after the connection's earlier ones have ended. */
+  enqueue(connection: Connection, task: () => Promise<void>): void;
+  /** Makes a connection busy; `false` when too many are already. */
+  begin(connection: Connection): boolean;
+  /** Makes a connection idle again. */
+  end(connection: Connection): void;
+  /** Closes a connection after a last message; its tasks find their signal aborted. */
+  abandon(connection: Connection, lastMessage: string): void;
+  /** Closes the idle connections at once, and each busy one, and each new one, when it becomes idle. */
+  drain(): void;
+  /** Whether {@linkcode ConnectionTable.drain} was called. */
+  readonly draining: boolean;
+  /** Closes every connection at once. */
+  destroyAll(): void;
+  /** Resolves as soon as no connection is open. */
+  whenEmpty(): Promise<void>;
+}
+
+/** What a {@linkcode ConnectionTable} needs. */
+export interface ConnectionTableOptions {
+  /** Open connections; has to be more than may be busy, or else busy ones keep new clients out. */
+  readonly maximumConnections: number;
+  /** Connections that may be busy at the same time. */
+  readonly maximumBusy: number;
+  /** Told when a connection had to go: the one that was idle for longest, or the new one when none was idle. */
+  readonly onOverflow: (closed: "idle" | "new") => void;
+}
+
+interface Entry extends Connection {
+  busy: boolean;
+  pending: number;
+  tail: Promise<void>;
+  readonly controller: AbortController;
+}
+
+/**
+ * Keeps count of connections so that idle ones, however many, never keep a new client out: over the maximum
+ * the one that has been idle for longest is closed. One that is slow to send its request counts as idle.
+ */
+export function createConnectionTable(options: ConnectionTableOptions): ConnectionTable {
+  const entries = new Map<Socket, Entry>();
+  // A Set iterates in the order of insertion: its first member has been idle for longest.
+  const idle = new Set<Entry>();
+  const waiters: (() => void)[] = [];
+  let draining = false;
+
+  function remove(entry: Entry): void {
+    entries.delete(entry.socket);
+    idle.delete(entry);
+    entry.controller.abort();
+    if (entries.size === 0) waiters.splice(0).forEach((resolve) => resolve());
+  }
+
+  // The entry goes before the socket's "close" event does, so that the count is right at once.
+  function destroy(entry: Entry): void {
+    entry.socket.destroy();
+    remove(entry);
+  }
+
+  function makeRoom(): boolean {
+    if (entries.size < options.maximumConnections) return true;
+    const [oldest] = idle;
+    options.onOverflow(oldest === undefined ? "new" : "idle");
+    if (oldest === undefined) return false;
+    destroy(oldest);
+    return true;
+  }
+
+  return {
+    add(socket): void {
+      // Without a listener a reset by the client would end the process.
+      socket.on("error", () => {});
+      if (draining || !makeRoom()) {
+        socket.destroy();
+        return;
+      }
+      const controller = new AbortController();
+      const entry: Entry = {
+        socket,
+        busy: false,
+        pending: 0,
+        tail: Promise.resolve(),
+        controller,
+        signal: controller.signal,
+      };
+      entries.set(socket, entry);
+      idle.add(entry);
+      socket.once("close", () => remove(entry));
+    },
+    find(socket): Connection | undefined {
+      return entries.get(socket);
+    },
+    enqueue({ socket }, task): void {
+      const entry = entries.get(socket);
+      if (entry === undefined) return;
+      entry.pending += 1;
+      entry.tail = entry.tail.then(task).finally(() => {
+        entry.pending -= 1;
+      });
+    },
+    begin({ socket }): boolean {
+      const entry = entries.get(socket);
+      if (entry === undefined || entries.size - idle.size >= options.maximumBusy) return false;
+      entry.busy = true;
+      idle.delete(entry);
+      return true;
+    },
+    end({ socket }): void {
+      const entry = entries.get(socket);
+      if (entry === undefined) return;
+      entry.busy = false;
+      if (draining) socket.destroySoon();
+      else idle.add(entry);
+    },
+    abandon({ socket }, lastMessage): void {
+      const entry = entries.get(socket);
+      entry?.controller.abort();
+      socket.end(lastMessage, () => socket.destroy());
+    },
+    drain(): void {
+      draining = true;
+      for (const entry of [...idle]) destroy(entry);
+    },
+    get draining(): boolean {
+      return draining;
+    },
+    destroyAll(): void {
+      for (const entry of [...entries.values()]) destroy(entry);
+    },
+    whenEmpty(): Promise<void> {
+      return entries.size === 0
+        ? Promise.resolve()
+        : new Promise((resolve) => waiters.push(() => resolve()));
+    },
+  };
+}

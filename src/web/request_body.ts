@@ -1,0 +1,38 @@
+import type { IncomingMessage } from "node:http";
+
+/** How reading a request's body ended. */
+export type BodyOutcome = "read" | "too large" | "client gone";
+
+/**
+ * Reads a request's body and throws it away: no page takes one, but the next request on the connection only
+ * follows after it.
+ *
+ * @param maximumBytes the size from which on the rest is left unread; the connection has to close then
+ */
+export function discardBody(request: IncomingMessage, maximumBytes: number): Promise<BodyOutcome> {
+  if (!hasBody(request)) {
+    request.resume();
+    return Promise.resolve("read");
+  }
+  if (Number(request.headers["content-length"] ?? 0) > maximumBytes) {
+    return Promise.resolve("too large");
+  }
+  return new Promise((resolve) => {
+    let bytes = 0;
+    request.on("data", (chunk: Uint8Array) => {
+      bytes += chunk.byteLength;
+      if (bytes > maximumBytes) {
+        request.pause();
+        resolve("too large");
+      }
+    });
+    request.once("end", () => resolve("read"));
+    request.once("close", () => resolve(request.complete ? "read" : "client gone"));
+    request.once("error", () => resolve("client gone"));
+  });
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  return request.headers["transfer-encoding"] !== undefined ||
+    Number(request.headers["content-length"] ?? 0) > 0;
+}

@@ -1,0 +1,193 @@
+import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
+import { novaMetadata } from "./guest_xml.ts";
+import { ensureHypervisorHost } from "./host.ts";
+import { type InitialGuest, startHypervisor } from "./hypervisor.ts";
+import { reportProgress } from "./packages.ts";
+import { isAlive } from "./processes.ts";
+import { waitUntil } from "./wait_until.ts";
+
+const host = await ensureHypervisorHost();
+
+const GUESTS: readonly InitialGuest[] = [
+  {
+    name: "instance-00000001",
+    uuid: "00000000-0000-4000-8000-000000000001",
+    processors: { current: 1, maximum: 2 },
+    disks: [{ target: "vda" }, { target: "vdb", serial: "9b1e7c0a-volume" }],
+    interfaces: [{ target: "tap567a4527-b0", macAddress: "fa:16:3e:11:22:33" }],
+    metadata: novaMetadata({
+      version: "1.1",
+      name: `a "name" \\ with\n<&> 😀`,
+      project: { id: "p1", name: "R&D" },
+    }),
+  },
+  {
+    name: "instance-00000002",
+    start: "paused",
+    disks: [{ target: "vda" }],
+    interfaces: [{ target: "tap567a4527-b1", macAddress: "fa:16:3e:11:22:34" }],
+  },
+  { name: "instance-00000003", start: "defined", balloonPeriodSeconds: "none" },
+];
+
+/** Reads `domstats` lines such as `  balloon.available=60720`. */
+function statistics(output: string): ReadonlyMap<string, string> {
+  return new Map(
+    output.split("\n").map((line) => line.trim().split("="))
+      .flatMap(([name, value]) => name === undefined || value === undefined ? [] : [[name, value]]),
+  );
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Names the directories that a hypervisor of this directory has among the machine's control groups. */
+function controlGroups(directory: string): readonly string[] {
+  const group = directory.replace(/^.*\//, "");
+  return Deno.readTextFileSync("/proc/self/mounts").split("\n")
+    .map((line) => line.split(" "))
+    .filter(([, , type]) => type === "cgroup" || type === "cgroup2")
+    .map(([, point]) => `${point}/${group}`)
+    .filter(exists);
+}
+
+if (host.available) {
+  Deno.test("startHypervisor() runs real guests that boot, report, and outlive libvirtd", async (context) => {
+    await using hypervisor = await startHypervisor({ guests: GUESTS });
+    const { virsh } = hypervisor;
+    const guestPids = ["instance-00000001", "instance-00000002"].map(hypervisor.guestPid);
+
+    await context.step("shows running, paused and merely defined guests", async () => {
+      const states = (await virsh("list", "--all")).trim().split("\n")
+        .map((line) => line.trim().split(/\s{2,}/).slice(1));
+      deepEqual(states.sort(), [
+        ["instance-00000001", "running"],
+        ["instance-00000002", "paused"],
+        ["instance-00000003", "shut off"],
+      ]);
+      throws(() => hypervisor.guestPid("instance-00000003"), /does not run; start it first/);
+    });
+
+    await context.step("keeps Nova's metadata", async () => {
+      const document = await virsh("dumpxml", "instance-00000001");
+      match(document, /<nova:name>a "name" \\ with\n&lt;&amp;&gt; 😀<\/nova:name>/);
+    });
+
+    await context.step("lets everyone read, and only read, at the read-only URI", async () => {
+      const answer = await new Deno.Command("virsh", {
+        args: ["--connect", hypervisor.readOnlyUri, "destroy", "instance-00000001"],
+      }).output();
+      match(new TextDecoder().decode(answer.stderr), /operation forbidden|read only/);
+    });
+
+    await context.step("boots a guest whose counters count", async () => {
+      await hypervisor.waitForGuestReady("instance-00000001");
+      const found = await waitUntil("the balloon driver to report", 30_000, async () => {
+        const values = statistics(await virsh("domstats", "instance-00000001"));
+        return values.has("balloon.available") && values.has("balloon.usable") ? values : undefined;
+      });
+      for (
+        const name of [
+          "cpu.time",
+          "balloon.available",
+          "balloon.unused",
+          "balloon.last-update",
+          "vcpu.0.time",
+          "net.0.rx.bytes",
+          "net.0.tx.bytes",
+          "block.0.rd.reqs",
+          "block.0.wr.bytes",
+          "block.1.rd.bytes",
+        ]
+      ) {
+        ok(Number(found.get(name)) > 0, `"${name}" is "${found.get(name)}"`);
+      }
+      equal(found.get("vcpu.maximum"), "2");
+      equal(found.get("net.0.name"), "tap567a4527-b0");
+    });
+
+    await context.step("accounts the processor time of each guest by itself", async () => {
+      const seconds = async (name: string): Promise<number> =>
+        Number(/cpu_time\s+([\d.]+)/.exec(await virsh("cpu-stats", name, "--total"))?.[1]);
+      const [booted, paused] = [
+        await seconds("instance-00000001"),
+        await seconds("instance-00000002"),
+      ];
+      ok(paused > 0 && booted > paused, `booted ${booted} s, paused ${paused} s`);
+    });
+
+    await context.step("keeps the guests while libvirtd restarts or crashes", async () => {
+      const before = hypervisor.libvirtdPid();
+      await hypervisor.restartLibvirtd();
+      ok(!isAlive(before));
+      await hypervisor.killLibvirtd("SIGKILL");
+      throws(hypervisor.libvirtdPid, /No libvirtd runs/);
+      await rejects(virsh("list"), /Command "virsh .*list" failed with exit code 1: .*connect/s);
+      await hypervisor.startLibvirtd();
+      await rejects(hypervisor.startLibvirtd(), /runs already/);
+      deepEqual(["instance-00000001", "instance-00000002"].map(hypervisor.guestPid), guestPids);
+      equal((await virsh("list", "--name")).trim().split("\n").length, 2);
+    });
+
+    await context.step("suspends, resumes, destroys and starts guests", async () => {
+      const stateOf = async (name: string): Promise<string> =>
+        (await virsh("domstate", name)).trim();
+      await hypervisor.suspend("instance-00000001");
+      equal(await stateOf("instance-00000001"), "paused");
+      await hypervisor.resume("instance-00000001");
+      equal(await stateOf("instance-00000001"), "running");
+      await hypervisor.destroyGuest("instance-00000002");
+      equal(await stateOf("instance-00000002"), "shut off");
+      await hypervisor.startGuest("instance-00000003", { paused: true });
+      equal(await stateOf("instance-00000003"), "paused");
+    });
+
+    await context.step("leaves nothing behind, whatever state it is in", async () => {
+      Deno.kill(hypervisor.guestPid("instance-00000001"), "SIGSTOP");
+      await hypervisor.killLibvirtd("SIGSTOP");
+      const processes = hypervisor.processIds();
+      ok(processes.length >= 4, `processes "${processes}"`);
+      ok(controlGroups(hypervisor.directory).length > 0);
+      await hypervisor.stop();
+      await hypervisor.stop();
+      deepEqual(processes.filter(isAlive), []);
+      deepEqual(hypervisor.processIds(), []);
+      deepEqual(controlGroups(hypervisor.directory), []);
+      ok(!exists(hypervisor.directory));
+    });
+  });
+
+  Deno.test("startHypervisor() shows libvirtd's own words when libvirtd does not start", async () => {
+    const libvirtdSettings = { "log_outputs": "no such output" };
+    await rejects(startHypervisor({ libvirtdSettings }), /does not start: .*log output 'no'/s);
+  });
+
+  Deno.test("startHypervisor() ends with the process that has called it", async () => {
+    const program = `
+      import { startHypervisor } from ${JSON.stringify(import.meta.resolve("./hypervisor.ts"))};
+      const { directory, processIds } = await startHypervisor();
+      console.log(JSON.stringify({ directory, processes: processIds() }));
+      setTimeout(() => {}, 600_000);
+    `;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-check", program],
+      stdout: "piped",
+    }).spawn();
+    const { value } = await child.stdout.pipeThrough(new TextDecoderStream()).values().next();
+    const { directory, processes } = JSON.parse(value ?? "");
+    ok(processes.every(isAlive) && processes.length > 0);
+    child.kill("SIGKILL");
+    await child.status;
+    await waitUntil("the hypervisor's end", 20_000, () => exists(directory) ? undefined : true);
+    deepEqual(processes.filter(isAlive), []);
+    deepEqual(controlGroups(directory), []);
+  });
+} else {
+  reportProgress(`The tests with a real hypervisor are left out: ${host.reason}`);
+}

@@ -1,0 +1,65 @@
+/**
+ * Looking at processes in /proc.
+ *
+ * @module
+ */
+
+/** One process of another process namespace: its id outside, and its id in there. */
+export interface NamespaceProcess {
+  readonly outside: number;
+  readonly inside: number;
+}
+
+function isGone(error: unknown): boolean {
+  // A process that ends while its entry is read gives "No such process", which Deno has no class for.
+  return error instanceof Deno.errors.NotFound ||
+    (error instanceof Error && error.message.includes("os error 3"));
+}
+
+/** Tells whether a process runs or can run on; one that has ended and only waits to be collected does not. */
+export function isAlive(processId: number): boolean {
+  try {
+    const state = /^State:\s+(\S)/m.exec(Deno.readTextFileSync(`/proc/${processId}/status`))?.[1];
+    return state !== "Z" && state !== "X";
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
+}
+
+/**
+ * Lists the processes that live in the same process namespace as `member`.
+ *
+ * @returns an empty list when `member` has ended
+ */
+export function namespaceProcesses(member: number): readonly NamespaceProcess[] {
+  const namespace = namespaceOf(member);
+  if (namespace === undefined) return [];
+  return [...Deno.readDirSync("/proc")].map((entry) => Number(entry.name))
+    .filter((outside) => Number.isInteger(outside) && namespaceOf(outside) === namespace)
+    .flatMap((outside) => {
+      const inside = insideProcessId(outside);
+      return inside === undefined ? [] : [{ outside, inside }];
+    });
+}
+
+function namespaceOf(processId: number): string | undefined {
+  try {
+    return Deno.readLinkSync(`/proc/${processId}/ns/pid`);
+  } catch (error) {
+    // A process that even root may not look into is none that the tests have started.
+    if (isGone(error) || error instanceof Deno.errors.PermissionDenied) return undefined;
+    throw error;
+  }
+}
+
+function insideProcessId(processId: number): number | undefined {
+  try {
+    const status = Deno.readTextFileSync(`/proc/${processId}/status`);
+    const last = /^NSpid:.*?(\d+)$/m.exec(status)?.[1];
+    return last === undefined ? undefined : Number(last);
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
