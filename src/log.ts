@@ -160,17 +160,15 @@ function keepFile({ path, clock, render, tell }: KeptFileOptions): KeptFile {
     return file;
   }
 
-  // Only a line that was written proves that the file works: a full disk lets it be opened.
-  function recover(): void {
-    if (failedAt === undefined) return;
-    const notice = render(
-      "warn",
-      "The log file can be written again, the lines since the failure went to standard error",
-      { file: path },
-    );
-    opened().write(notice);
+  // Only a line that was written proves that the file works, as even a full disk lets it be opened; and the
+  // notice alone would not, as it may still fit where a longer line does not.
+  function put(...lines: readonly string[]): void {
+    const notices = failedAt === undefined ? [] : [render("warn", RECOVERY, { file: path })];
+    const text = [...notices, ...lines].join("\n");
+    const destination = opened();
+    if (text !== "") destination.write(text);
     failedAt = undefined;
-    tell(notice);
+    notices.forEach(tell);
   }
 
   function attempt(action: () => void): boolean {
@@ -181,7 +179,7 @@ function keepFile({ path, clock, render, tell }: KeptFileOptions): KeptFile {
       release();
       const isNews = failedAt === undefined;
       failedAt = clock().getTime();
-      if (isNews) tell(render("error", FAILURE_MESSAGE, { file: path, ...describeFailure(error) }));
+      if (isNews) tell(render("error", FAILURE, { file: path, ...describeFailure(error) }));
       return false;
     }
   }
@@ -191,22 +189,16 @@ function keepFile({ path, clock, render, tell }: KeptFileOptions): KeptFile {
     return failedAt !== undefined && Math.abs(clock().getTime() - failedAt) < RETRY_MILLISECONDS;
   }
 
-  attempt(opened);
+  attempt(() => put());
   return {
     write(line): boolean {
       if (closed || isResting()) return false;
-      return attempt(() => {
-        recover();
-        opened().write(line);
-      });
+      return attempt(() => put(line));
     },
     reopen(): void {
       if (closed) return;
       release();
-      attempt(() => {
-        opened();
-        recover();
-      });
+      attempt(() => put());
     },
     close(): void {
       closed = true;
@@ -216,8 +208,12 @@ function keepFile({ path, clock, render, tell }: KeptFileOptions): KeptFile {
 }
 
 interface LogFile {
-  /** @throws {Error} when the line is not in the file as a whole, and then no part of it is in a regular file */
-  write(line: string): void;
+  /**
+   * Adds one or more lines, without their last line feed.
+   *
+   * @throws {Error} when they are not in the file as a whole; then no part of them is in a regular file
+   */
+  write(text: string): void;
   /** Says whether the path leads to another file by now, or to none. */
   isReplaced(): boolean;
   /** Closes the file unless it is closed already. */
@@ -239,8 +235,8 @@ function openLogFile(path: string): LogFile {
 function openStream(descriptor: number): LogFile {
   let isOpen = true;
   return {
-    write(line): void {
-      const bytes = Buffer.from(`${line}\n`);
+    write(text): void {
+      const bytes = Buffer.from(`${text}\n`);
       for (let start = 0; start < bytes.length;) start += writeSync(descriptor, bytes, start);
     },
     isReplaced: () => false,
@@ -262,10 +258,10 @@ function openRotatingFile(path: string): LogFile {
   let current = statSync(path);
   let isOpen = true;
   return {
-    write(line): void {
+    write(text): void {
       const before = statSync(path);
       try {
-        sink(toRecord(line));
+        sink(toRecord(text));
       } catch (error) {
         isOpen = !ROTATION_CALLS.has(systemCall(error));
         throw error;
@@ -273,7 +269,7 @@ function openRotatingFile(path: string): LogFile {
       current = statSync(path);
       const start = current.ino === before.ino ? before.size : 0;
       // The sink does not notice when a disk that is about to be full takes only the first part of a line.
-      if (current.size < start + Buffer.byteLength(line) + 1) {
+      if (current.size < start + Buffer.byteLength(text) + 1) {
         truncateSync(path, start);
         throw Object.assign(new Error("The disk took a part of the line only"), { code: "ENOSPC" });
       }
@@ -300,12 +296,12 @@ function systemCall(error: unknown): unknown {
   return error instanceof Error && "syscall" in error ? error.syscall : undefined;
 }
 
-function toRecord(line: string): Parameters<ReturnType<typeof getRotatingFileSink>>[0] {
+function toRecord(text: string): Parameters<ReturnType<typeof getRotatingFileSink>>[0] {
   return {
     category: [],
     level: "info",
-    message: [line],
-    rawMessage: line,
+    message: [text],
+    rawMessage: text,
     timestamp: 0,
     properties: {},
   };
@@ -325,8 +321,9 @@ function endLastLine(path: string): void {
   if (lastByte.toString() !== "\n") appendFileSync(path, "\n");
 }
 
-const FAILURE_MESSAGE =
-  "Cannot write the log file, lines go to standard error until it can be written";
+const FAILURE = "Cannot write the log file, lines go to standard error until it can be written";
+const RECOVERY =
+  "The log file can be written again, the lines since the failure went to standard error";
 
 const PERMISSION_REMEDY =
   "let the exporter's user write the file and its directory, or choose another file with --log";
@@ -340,7 +337,10 @@ const FAILURES: Readonly<Record<string, readonly [reason: string, remedy: string
     "create the directory, or choose another file with --log",
   ],
   ENOTDIR: ["a part of its path is not a directory", NAME_REMEDY],
-  EISDIR: ["it is a directory", "name a file in it with --log"],
+  EISDIR: [
+    "it is a directory, or an old file beside it is",
+    "name a file with --log, or move the directory away",
+  ],
   ENAMETOOLONG: ["its name is too long", NAME_REMEDY],
   ELOOP: ["its symbolic links lead in a circle", NAME_REMEDY],
   ENXIO: [
@@ -353,6 +353,7 @@ const FAILURES: Readonly<Record<string, readonly [reason: string, remedy: string
   EROFS: ["the file system is read-only", "choose a file on another file system with --log"],
   ENOSPC: ["no space is left on the device", SPACE_REMEDY],
   EDQUOT: ["the disk quota is used up", SPACE_REMEDY],
+  EFBIG: ["it has reached the limit of file sizes", "raise the limit (ulimit -f)"],
   EMFILE: ["the exporter has too many open files", "raise its limit of open files"],
 };
 

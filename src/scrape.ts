@@ -261,7 +261,8 @@ export class Scraper {
     if (incomplete.withheld > 0) {
       conditions.set("withheld", {
         level: "warn",
-        message: "Not asking instances for what needs their monitor: too many calls are unanswered " +
+        message:
+          "Not asking instances for what needs their monitor: too many calls are unanswered " +
           "(see --libvirt.max-abandoned) or the time is too short (see --libvirt.timeout)",
         fields: { instances: incomplete.withheld },
       });
@@ -301,7 +302,10 @@ export class Scraper {
       instances: undefined,
       incomplete: NOTHING_INCOMPLETE,
       phaseSeconds,
-      status: await withinTime<HypervisorStatus>(this.#options.hypervisor.status(), STATUS_PATIENCE),
+      status: await withinTime<HypervisorStatus>(
+        this.#options.hypervisor.status(),
+        STATUS_PATIENCE,
+      ),
     };
     return await this.#page([], reason, state);
   }

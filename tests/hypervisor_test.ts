@@ -1,6 +1,9 @@
 import { openHypervisor } from "../src/libvirt/native.ts";
 import { type FakeDomain, FakeHypervisor } from "./support/fake_hypervisor.ts";
-import { CONFORMANCE_DOMAINS, testHypervisorConformance } from "./support/hypervisor_conformance.ts";
+import {
+  CONFORMANCE_DOMAINS,
+  testHypervisorConformance,
+} from "./support/hypervisor_conformance.ts";
 import { novaDomainXml, numberedUuid, testDriverFile } from "./support/nova_domain.ts";
 
 const domains: FakeDomain[] = CONFORMANCE_DOMAINS.map(({ name, disks, interfaces }, position) => {

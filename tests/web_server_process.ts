@@ -26,17 +26,15 @@ export interface WebServerState {
   /** Messages above debug, with their fields. */
   readonly log: readonly string[];
   readonly debugMessages: readonly string[];
-  /** How often the handler of `/hold` began and ended, and how often its client was found gone. */
+  /** How often the handlers of `/slow` and `/hold` began. */
+  readonly slow: number;
   readonly held: number;
-  readonly released: number;
+  /** How often the handler of `/hold` found its client gone. */
   readonly gone: number;
   readonly residentBytes: number;
 }
 
-/** Size of the page at `/big`. */
-export const BIG_PAGE_BYTES = 15 * 1024 * 1024;
-
-const MILLISECONDS_OF_A_SLOW_PAGE = 400;
+const MILLISECONDS_OF_A_SLOW_PAGE = 1_000;
 
 const encoder = new TextEncoder();
 
@@ -47,8 +45,8 @@ function page(contentType: string, ...chunks: readonly Uint8Array[]): Page {
 const state = {
   log: [] as string[],
   debugMessages: [] as string[],
+  slow: 0,
   held: 0,
-  released: 0,
   gone: 0,
 };
 const bigChunks = Array.from(
@@ -65,6 +63,7 @@ const routes: ReadonlyMap<string, PageHandler> = new Map<string, PageHandler>([
   ["/empty", () => Promise.resolve(page("text/plain"))],
   ["/big", () => Promise.resolve(page("text/plain", ...bigChunks))],
   ["/slow", async () => {
+    state.slow += 1;
     await new Promise((resolve) => setTimeout(resolve, MILLISECONDS_OF_A_SLOW_PAGE));
     return page("text/plain", encoder.encode("slow\n"));
   }],

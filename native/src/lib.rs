@@ -162,6 +162,10 @@ impl JsHypervisor {
     /// # Errors
     /// When the library is missing (code `LibraryMissing`), the URI holds a NUL byte, or no thread can start.
     #[napi(constructor)]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "napi-rs hands objects over by value"
+    )]
     pub fn new(options: HypervisorOptions) -> Result<Self> {
         let library = library::library()
             .map_err(|reason| Error::new(NapiStatus::GenericFailure, reason.to_string()))?;
@@ -194,6 +198,10 @@ impl JsHypervisor {
     /// # Errors
     /// Only when the runtime cannot make a promise.
     #[napi(ts_return_type = "Promise<JsDescription[]>")]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "napi-rs hands arrays over by value"
+    )]
     pub fn describe<'env>(
         &self,
         env: &'env Env,

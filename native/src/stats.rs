@@ -576,26 +576,53 @@ mod tests {
     fn every_type_of_parameter_is_read_and_unknown_ones_are_left_out() {
         let mut dictionary = Dictionary::new(100);
         let mut parameters = Vec::new();
-        let mut add = |name: &str, kind: u32, set: fn(&mut ParameterValue)| {
+        let mut add = |name: &str, kind: u32, value: ParameterValue| {
             let mut parameter = parameter(name, kind);
-            set(&mut parameter.value);
+            parameter.value = value;
             parameters.push(parameter);
         };
-        add("int", bindings::VIR_TYPED_PARAM_INT, |p| p.i = -3);
-        add("uint", bindings::VIR_TYPED_PARAM_UINT, |p| p.ui = 3);
-        add("llong", bindings::VIR_TYPED_PARAM_LLONG, |p| p.l = -1024);
-        add("ullong", bindings::VIR_TYPED_PARAM_ULLONG, |p| {
-            p.ul = 1 << 53
-        });
-        add("double", bindings::VIR_TYPED_PARAM_DOUBLE, |p| p.d = 0.5);
-        add("boolean", bindings::VIR_TYPED_PARAM_BOOLEAN, |p| p.b = 1);
-        add("string", bindings::VIR_TYPED_PARAM_STRING, |p| {
-            p.s = c"vda".as_ptr().cast_mut()
-        });
-        add("null", bindings::VIR_TYPED_PARAM_STRING, |p| {
-            p.s = ptr::null_mut()
-        });
-        add("future", 99, |p| p.i = 1);
+        let text = c"vda".as_ptr().cast_mut();
+        add(
+            "int",
+            bindings::VIR_TYPED_PARAM_INT,
+            ParameterValue { i: -3 },
+        );
+        add(
+            "uint",
+            bindings::VIR_TYPED_PARAM_UINT,
+            ParameterValue { ui: 3 },
+        );
+        add(
+            "llong",
+            bindings::VIR_TYPED_PARAM_LLONG,
+            ParameterValue { l: -1024 },
+        );
+        add(
+            "ullong",
+            bindings::VIR_TYPED_PARAM_ULLONG,
+            ParameterValue { ul: 1 << 53 },
+        );
+        add(
+            "double",
+            bindings::VIR_TYPED_PARAM_DOUBLE,
+            ParameterValue { d: 0.5 },
+        );
+        add(
+            "boolean",
+            bindings::VIR_TYPED_PARAM_BOOLEAN,
+            ParameterValue { b: 1 },
+        );
+        add(
+            "string",
+            bindings::VIR_TYPED_PARAM_STRING,
+            ParameterValue { s: text },
+        );
+        add(
+            "null",
+            bindings::VIR_TYPED_PARAM_STRING,
+            ParameterValue { s: ptr::null_mut() },
+        );
+        add("future", 99, ParameterValue { i: 1 });
         let row = read_parameters(&mut dictionary, &parameters);
         let values: Vec<f64> = row.numbers.iter().map(|(_, value)| *value).collect();
         assert_eq!(

@@ -19,7 +19,9 @@ export class Dictionary {
       this.#nameFields = new Map();
     }
     if (base !== this.#strings.length) {
-      throw new RangeError(`Dictionary news start at ${base}, but ${this.#strings.length} are known`);
+      throw new RangeError(
+        `Dictionary news start at ${base}, but ${this.#strings.length} are known`,
+      );
     }
     for (const string of strings) this.#append(string);
   }

@@ -87,6 +87,8 @@ export interface DomainDescription {
   readonly uuid: string;
   /** `undefined` when Nova wrote nothing that is understood. */
   readonly nova: NovaInstance | undefined;
+  /** Why Nova's metadata is there and yet not understood; the rest of the description holds all the same. */
+  readonly novaProblem: string | undefined;
   readonly maximumVirtualCpus: number | undefined;
   readonly currentVirtualCpus: number | undefined;
   readonly disks: readonly Disk[];
@@ -99,20 +101,21 @@ export class DomainXmlError extends Error {
 }
 
 const NOVA_NAMESPACE = /^http:\/\/openstack\.org\/xmlns\/libvirt\/nova\/1\.(0|[1-9][0-9]{0,8})$/;
-/** Most of a document describes devices and features that no metric needs. */
-const WANTED: WantedElements = new Map<string, WantedElements>([
-  ["name", "everything"],
-  ["uuid", "everything"],
-  ["metadata", "everything"],
-  ["vcpu", "everything"],
-  [
-    "devices",
-    new Map<string, WantedElements>([
-      ["disk", wantedNames("source", "target", "serial")],
-      ["interface", wantedNames("source", "target", "mac", "model", "virtualport")],
-    ]),
-  ],
-]);
+/** What is read; most of a document describes devices and features that no metric needs. */
+const WANTED: WantedElements = only({
+  ...whole("name", "uuid", "vcpu"),
+  metadata: only({
+    instance: only({
+      ...whole("package", "name", "creationTime", "root", "ports"),
+      flavor: only(whole("memory", "disk", "swap", "ephemeral", "vcpus")),
+      owner: only(whole("user", "project")),
+    }),
+  }),
+  devices: only({
+    disk: only(whole("target", "source", "serial")),
+    interface: only(whole("target", "source", "mac", "model", "virtualport")),
+  }),
+});
 const NO_NAMESPACE = "";
 const DISK_SOURCE_ATTRIBUTES = ["file", "dev", "dir", "name", "volume", "path"];
 const INTERFACE_SOURCE_ATTRIBUTES = ["network", "bridge", "dev", "path"];
@@ -126,9 +129,10 @@ const TAP_NAME_LENGTH = 14;
  * - Of Nova's metadata the newest `…/nova/1.<minor>` counts, also a minor newer than those known,
  *   for Nova raises the minor when it adds something and the major when it breaks something. Another
  *   major is no metadata.
- * - An element that is read and may stand only once, in libvirt's part or in Nova's, must not stand
- *   twice in its parent, nor Nova's element twice in one version: nobody could say which one counts.
- *   Elements that are not read may.
+ * - An element that is read and may stand only once must not stand twice in its parent: nobody could say
+ *   which one counts. In libvirt's part this is an error; in Nova's part, where it includes Nova's element
+ *   twice in one version, the instance has no `nova` and a `novaProblem`. Elements that are not read may
+ *   stand as often as they like.
  * - Numbers that are not plain decimal integers are `undefined`.
  *
  * @throws {DomainXmlError} and nothing else, when the document is not well-formed, not a domain, has
@@ -143,15 +147,16 @@ export function parseDomainXml(xml: string): DomainDescription {
     );
   }
   const children = childElements(domain);
-  const nova = readNovaInstance(onlyElement(children, "metadata"));
+  const { nova, novaProblem } = readNova(children);
   const virtualCpus = onlyElement(children, "vcpu");
   const maximumVirtualCpus = toInteger(textIn(virtualCpus));
   const devices = childrenOf(onlyElement(children, "devices"));
   const portIds = portIdsByTarget(nova?.ports ?? []);
   return {
     name: textIn(onlyElement(children, "name")),
-    uuid: textIn(onlyElement(children, "uuid")).trim(),
+    uuid: textIn(onlyElement(children, "uuid")),
     nova,
+    novaProblem,
     maximumVirtualCpus,
     currentVirtualCpus: toInteger(attributeOf(virtualCpus, "current")) ?? maximumVirtualCpus,
     disks: elementsNamed(devices, "disk").map(readDisk),
@@ -167,6 +172,19 @@ function readRoot(xml: string): XmlElement {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new DomainXmlError(`Domain XML cannot be read: ${reason}`, { cause: error });
+  }
+}
+
+/** What is wrong with Nova's metadata must not cost the domain its disks and interfaces. */
+function readNova(
+  children: readonly XmlElement[],
+): Pick<DomainDescription, "nova" | "novaProblem"> {
+  try {
+    const nova = readNovaInstance(onlyElement(children, "metadata"));
+    return { nova, novaProblem: undefined };
+  } catch (error) {
+    if (!(error instanceof DomainXmlError)) throw error;
+    return { nova: undefined, novaProblem: error.message };
   }
 }
 
@@ -325,6 +343,10 @@ function toInteger(text: string): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-function wantedNames(...names: readonly string[]): WantedElements {
-  return new Map(names.map((name) => [name, "everything"]));
+function only(elements: Readonly<Record<string, WantedElements>>): WantedElements {
+  return new Map(Object.entries(elements));
+}
+
+function whole(...names: readonly string[]): Readonly<Record<string, WantedElements>> {
+  return Object.fromEntries(names.map((name) => [name, "everything"]));
 }

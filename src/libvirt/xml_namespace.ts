@@ -39,7 +39,6 @@ const PARSER = new XMLParser({
   textNodeName: TEXT_KEY,
   cdataPropName: CHARACTER_DATA_KEY,
   parseTagValue: false,
-  parseAttributeValue: false,
   trimValues: false,
   // The parser leaves unknown entities standing and drops references to surrogates.
   processEntities: false,

@@ -47,8 +47,8 @@ const PREDEFINED_ENTITIES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * What is wanted inside an element: all of it, or the elements of these names (as written, prefix
- * included), each with what is wanted inside it.
+ * What is wanted inside an element: all of it, or the elements of these names, whatever their
+ * prefix, each with what is wanted inside it.
  */
 export type WantedElements = "everything" | ReadonlyMap<string, WantedElements>;
 
@@ -146,7 +146,8 @@ function wantedInside(
   wantedInRoot: WantedElements,
 ): WantedElements | undefined {
   if (parent === undefined) return wantedInRoot;
-  return typeof parent.wanted === "object" ? parent.wanted.get(name) : parent.wanted;
+  if (typeof parent.wanted !== "object") return parent.wanted;
+  return parent.wanted.get(name.slice(name.indexOf(":") + 1));
 }
 
 function checkPlace(xml: string, start: number, depth: number, hasRoot: boolean): void {

@@ -73,7 +73,11 @@ export function renderLabels(labels: readonly Label[]): string {
 
 function renderHeader(family: Pick<Family, "name" | "type" | "help">): string {
   const help = family.help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
-  const type = family.type === "info" ? "gauge" : family.type === "unknown" ? "untyped" : family.type;
+  const type = family.type === "info"
+    ? "gauge"
+    : family.type === "unknown"
+    ? "untyped"
+    : family.type;
   return `# HELP ${family.name} ${help}\n# TYPE ${family.name} ${type}\n`;
 }
 

@@ -14,7 +14,12 @@ export function processFamilies(): PlainFamily[] {
   const { user, system } = process.cpuUsage();
   const memory = readMemory();
   return [
-    family("process_cpu_seconds_total", "counter", "User and system CPU time", (user + system) / 1e6),
+    family(
+      "process_cpu_seconds_total",
+      "counter",
+      "User and system CPU time",
+      (user + system) / 1e6,
+    ),
     family("process_open_fds", "gauge", "Open file descriptors", countFileDescriptors()),
     family("process_max_fds", "gauge", "Limit of open file descriptors", readFileDescriptorLimit()),
     family("process_resident_memory_bytes", "gauge", "Resident memory", memory.resident),

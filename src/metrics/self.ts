@@ -58,7 +58,9 @@ export interface BuildInformation {
 export class SelfMetrics {
   readonly #build: BuildInformation;
   readonly #registry = new Registry();
-  readonly #errors = this.#counter("libvirt_nova_exporter_errors_total", "Errors by kind", ["kind"]);
+  readonly #errors = this.#counter("libvirt_nova_exporter_errors_total", "Errors by kind", [
+    "kind",
+  ]);
   readonly #libvirtErrors = this.#counter(
     "libvirt_nova_exporter_libvirt_errors_total",
     "Failed libvirt calls by function and virErrorNumber (0: no answer in time)",

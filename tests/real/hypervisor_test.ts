@@ -79,11 +79,19 @@ if (host.available) {
       match(document, /<nova:name>a "name" \\ with\n&lt;&amp;&gt; 😀<\/nova:name>/);
     });
 
-    await context.step("lets everyone read, and only read, at the read-only URI", async () => {
-      const answer = await new Deno.Command("virsh", {
-        args: ["--connect", hypervisor.readOnlyUri, "destroy", "instance-00000001"],
-      }).output();
-      match(new TextDecoder().decode(answer.stderr), /operation forbidden|read only/);
+    await context.step("lets every user read, and only read, at the read-only URI", async () => {
+      const nobody = 65534;
+      const virshAsNobody = async (...parameters: readonly string[]): Promise<string> => {
+        const { stdout, stderr } = await new Deno.Command("virsh", {
+          args: ["--quiet", "--connect", hypervisor.readOnlyUri, ...parameters],
+          uid: nobody,
+          gid: nobody,
+          env: { HOME: "/nonexistent" },
+        }).output();
+        return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+      };
+      equal((await virshAsNobody("domstate", "instance-00000002")).trim(), "paused");
+      match(await virshAsNobody("destroy", "instance-00000002"), /read only access/);
     });
 
     await context.step("boots a guest whose counters count", async () => {
@@ -153,7 +161,6 @@ if (host.available) {
       await hypervisor.killLibvirtd("SIGSTOP");
       const processes = hypervisor.processIds();
       ok(processes.length >= 4, `processes "${processes}"`);
-      ok(controlGroups(hypervisor.directory).length > 0);
       await hypervisor.stop();
       await hypervisor.stop();
       deepEqual(processes.filter(isAlive), []);

@@ -21,6 +21,7 @@ export const REQUIRED_PACKAGES: readonly string[] = [
   "libvirt-daemon-system",
   "prometheus",
   "qemu-system-x86",
+  "xz-utils",
 ];
 
 const INSTALLATION_BOUND_MILLISECONDS = 900_000;

@@ -94,32 +94,35 @@ ${SYSTEM_PATH}
 ${CONTROL_GROUP_MOUNTS}
 exec 3>&1 > "$directory/supervisor.log" 2>&1
 
+# Each group that this makes, or that libvirt will make outside of them, goes on the list of what to remove.
 join_control_groups() {
   for point in $(control_group_mounts); do
     mkdir "$point/$group" || continue
     if [ -e "$point/cgroup.controllers" ]; then
-      # libvirt passes over a version 2 hierarchy without controllers, which is right only where version 1 has them.
-      if [ ! -s "$point/$group/cgroup.controllers" ] && [ -s "$point/cgroup.controllers" ] &&
-        ! grep -q cpuacct /proc/self/mounts; then
+      # libvirt passes over a version 2 hierarchy without controllers, and accounts nothing when there is no other.
+      if [ -z "$(cat "$point/$group/cgroup.controllers")" ] && ! grep -q cpuacct /proc/self/mounts; then
         rmdir "$point/$group"
+        [ -d "$point/machine" ] || echo "$point/machine" >> "$directory/groups"
         continue
       fi
     elif [ -e "$point/cpuset.cpus" ]; then
       cat "$point/cpuset.cpus" > "$point/$group/cpuset.cpus"
       cat "$point/cpuset.mems" > "$point/$group/cpuset.mems"
     fi
+    echo "$point/$group" >> "$directory/groups"
     echo 0 > "$point/$group/cgroup.procs"
   done
 }
 
+# A group can be removed a moment after the last process in it has ended.
 remove_control_groups() {
-  for point in $(control_group_mounts); do
+  while read -r path; do
     attempts=0
-    while [ -d "$point/$group" ] && [ "$attempts" -lt 50 ]; do
-      find "$point/$group" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.05
+    while [ -d "$path" ] && [ "$attempts" -lt 50 ]; do
+      find "$path" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.05
       attempts=$((attempts + 1))
     done
-  done
+  done < "$directory/groups"
 }
 
 (

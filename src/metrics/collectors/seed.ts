@@ -1,11 +1,5 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import {
-  type Collector,
-  type Family,
-  identityLabels,
-  INSTANCE,
-  type LabelSet,
-} from "../family.ts";
+import { type Collector, type Family, identityLabels, INSTANCE, type LabelSet } from "../family.ts";
 
 const INTERFACE: LabelSet = {
   scope: "device",

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import type { Survey } from "../src/libvirt/hypervisor.ts";
+import { Roster } from "../src/libvirt/roster.ts";
+
+const AGE = 1_000;
+
+function survey(handles: number[], appeared: number[] = [], changed: number[] = []): Survey {
+  return {
+    handles: Uint32Array.from(handles),
+    appeared: appeared.map((handle) => ({
+      handle,
+      uuid: `uuid-${handle}`,
+      id: handle,
+      name: `instance-${handle}`,
+    })),
+    changed: Uint32Array.from(changed),
+  };
+}
+
+Deno.test("Roster asks for the definition of domains that appeared, until it has been read", () => {
+  const roster = new Roster(AGE);
+  roster.enrol(survey([1, 2], [1, 2]));
+  assert.deepEqual(roster.stale(0), [1, 2]);
+  roster.describe(1, undefined, undefined, 0);
+  assert.deepEqual(roster.stale(1), [2]);
+  roster.enrol(survey([1, 2]));
+  assert.deepEqual(roster.stale(1), [2]);
+});
+
+Deno.test("Roster asks again when an event or the caller says so, and at the latest at its age", () => {
+  const roster = new Roster(AGE);
+  roster.enrol(survey([1, 2, 3], [1, 2, 3]));
+  for (const handle of [1, 2, 3]) roster.describe(handle, undefined, undefined, 0);
+  roster.enrol(survey([1, 2, 3], [], [2]));
+  roster.expire(3);
+  assert.deepEqual(roster.stale(1), [2, 3]);
+  assert.deepEqual(roster.stale(AGE), [1, 2, 3]);
+});
+
+Deno.test("Roster lets definitions that were read together expire at different times", () => {
+  const roster = new Roster(AGE);
+  const handles = Array.from({ length: 100 }, (_, handle) => handle);
+  roster.enrol(survey(handles, handles));
+  for (const handle of handles) roster.describe(handle, undefined, undefined, 0);
+  assert.deepEqual(roster.stale(AGE / 2 - 1), []);
+  const half = roster.stale(AGE * 3 / 4).length;
+  assert.ok(half > 30 && half < 70, `${half} of 100 expired half-way`);
+  assert.equal(roster.stale(AGE).length, 100);
+});
+
+Deno.test("Roster forgets domains that are gone, with what was the matter with them", () => {
+  const roster = new Roster(AGE);
+  roster.enrol(survey([1, 2], [1, 2]));
+  roster.describe(2, undefined, "broken", 0);
+  assert.deepEqual(roster.problems().map(({ record, problem }) => [record.name, problem]), [
+    ["instance-2", "broken"],
+  ]);
+  roster.enrol(survey([1]));
+  assert.equal(roster.size, 1);
+  assert.deepEqual(roster.problems(), []);
+  roster.describe(2, undefined, "too late", 0);
+  assert.equal(roster.record(2), undefined);
+});
+
+Deno.test("Roster makes a new record when the definition changes, so that caches keyed by it expire", () => {
+  const roster = new Roster(AGE);
+  roster.enrol(survey([1], [1]));
+  const before = roster.record(1);
+  roster.describe(1, undefined, undefined, 0);
+  assert.notEqual(roster.record(1), before);
+  assert.deepEqual(roster.records(Uint32Array.of(1)), [roster.record(1)]);
+});
+
+Deno.test("Roster refuses a survey that names a domain without introducing it", () => {
+  assert.throws(() => new Roster(AGE).enrol(survey([7])), RangeError);
+});

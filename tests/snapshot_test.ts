@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { Dictionary } from "../src/libvirt/dictionary.ts";
+import { type Measurement, Verdict } from "../src/libvirt/hypervisor.ts";
+import { type DomainRecord, takeSnapshot } from "../src/libvirt/snapshot.ts";
+
+const record = (handle: number): DomainRecord => ({
+  handle,
+  uuid: `uuid-${handle}`,
+  id: handle,
+  name: `instance-${handle}`,
+  description: undefined,
+});
+
+/** A measurement of domains given as objects. */
+function measure(
+  domains: readonly {
+    verdict?: number;
+    numbers?: Record<string, number>;
+    texts?: Record<string, string>;
+  }[],
+): { measurement: Measurement; dictionary: Dictionary } {
+  const strings: string[] = [];
+  const number = (string: string): number =>
+    strings.includes(string) ? strings.indexOf(string) : strings.push(string) - 1;
+  const offsets = [0], fields: number[] = [], values: number[] = [];
+  const textOffsets = [0], textFields: number[] = [], texts: number[] = [];
+  const byField = (left: [number, number], right: [number, number]): number => left[0] - right[0];
+  for (const domain of domains) {
+    const numbers = Object.entries(domain.numbers ?? {});
+    for (
+      const [field, value] of numbers.map(([k, v]): [number, number] => [number(k), v]).sort(
+        byField,
+      )
+    ) {
+      fields.push(field);
+      values.push(value);
+    }
+    const named = Object.entries(domain.texts ?? {});
+    for (
+      const [field, text] of named.map(([k, v]): [number, number] => [number(k), number(v)]).sort(
+        byField,
+      )
+    ) {
+      textFields.push(field);
+      texts.push(text);
+    }
+    offsets.push(fields.length);
+    textOffsets.push(texts.length);
+  }
+  const dictionary = new Dictionary();
+  dictionary.add(0, strings);
+  return {
+    dictionary,
+    measurement: {
+      verdicts: Uint8Array.from(domains, ({ verdict }) => verdict ?? Verdict.complete),
+      offsets: Uint32Array.from(offsets),
+      fields: Uint32Array.from(fields),
+      values: Float64Array.from(values),
+      textOffsets: Uint32Array.from(textOffsets),
+      textFields: Uint32Array.from(textFields),
+      texts: Uint32Array.from(texts),
+      dictionaryBase: 0,
+      dictionaryStrings: strings,
+      failures: [],
+    },
+  };
+}
+
+Deno.test("takeSnapshot() gives each domain its own values and nothing for what libvirt left out", () => {
+  const { measurement, dictionary } = measure([
+    { numbers: { "cpu.time": 5, "balloon.rss": 0 } },
+    {},
+    { numbers: { "balloon.rss": 7 } },
+  ]);
+  const snapshot = takeSnapshot([record(1), record(2), record(3)], measurement, dictionary);
+  const cpu = dictionary.number("cpu.time") ?? -1;
+  const rss = dictionary.number("balloon.rss") ?? -1;
+  assert.deepEqual([0, 1, 2].map((domain) => snapshot.value(domain, cpu)), [
+    5,
+    undefined,
+    undefined,
+  ]);
+  assert.deepEqual([0, 1, 2].map((domain) => snapshot.value(domain, rss)), [0, undefined, 7]);
+  assert.equal(snapshot.value(0, 999), undefined);
+});
+
+Deno.test("takeSnapshot() leaves domains out that went away, and keeps the others' values theirs", () => {
+  const { measurement, dictionary } = measure([
+    { numbers: { "cpu.time": 1 } },
+    { verdict: Verdict.gone, numbers: { "cpu.time": 2 }, texts: { "net.0.name": "tap2" } },
+    { verdict: Verdict.late, numbers: { "cpu.time": 3 }, texts: { "net.0.name": "tap3" } },
+  ]);
+  const snapshot = takeSnapshot([record(1), record(2), record(3)], measurement, dictionary);
+  const cpu = dictionary.number("cpu.time") ?? -1;
+  assert.deepEqual(snapshot.domains.map(({ name }) => name), ["instance-1", "instance-3"]);
+  assert.deepEqual([snapshot.value(0, cpu), snapshot.value(1, cpu)], [1, 3]);
+  assert.deepEqual([snapshot.isComplete(0), snapshot.isComplete(1)], [true, false]);
+  assert.deepEqual(snapshot.devices("net"), [{ domain: 1, index: 0, target: "tap3" }]);
+});
+
+Deno.test("takeSnapshot() finds devices by their names, whatever their index, each target once", () => {
+  const { measurement, dictionary } = measure([
+    {
+      texts: {
+        "block.0.name": "vda",
+        "block.4.name": "vdb",
+        "net.1.name": "tap1",
+        "block.0.path": "/x",
+      },
+    },
+    { texts: { "block.0.name": "vda", "block.1.name": "vda", "net.0.name": "" } },
+  ]);
+  const snapshot = takeSnapshot([record(1), record(2)], measurement, dictionary);
+  assert.deepEqual(snapshot.devices("block"), [
+    { domain: 0, index: 0, target: "vda" },
+    { domain: 0, index: 4, target: "vdb" },
+    { domain: 1, index: 0, target: "vda" },
+  ]);
+  assert.deepEqual(snapshot.devices("net"), [{ domain: 0, index: 1, target: "tap1" }]);
+  assert.deepEqual(snapshot.devices("vcpu"), []);
+});
+
+Deno.test("takeSnapshot() refuses a measurement of more domains than it has records for", () => {
+  const { measurement, dictionary } = measure([{}, {}]);
+  assert.throws(() => takeSnapshot([record(1)], measurement, dictionary), RangeError);
+});
