@@ -626,7 +626,8 @@ const SCENARIOS: readonly Scenario[] = [
         }
       });
       assert.deepEqual((await server.state()).log, [
-        'Too many connections, closed the one idle for longest {"maximumConnections":10}',
+        "Too many connections, closed the one idle for longest " +
+        '{"maximumConnections":10,"maximumRequestsInFlight":8}',
       ]);
     },
   },
@@ -647,6 +648,23 @@ const SCENARIOS: readonly Scenario[] = [
           await response.body?.cancel();
           return response.status === 200;
         });
+      });
+    },
+  },
+  {
+    name: "cuts off clients that stop reading when they would keep others out",
+    setup: { limits: { maximumConnections: 8, maximumRequestsInFlight: 4 } },
+    async check(server): Promise<void> {
+      await withClients(20, server.port, async (clients) => {
+        for (const { socket, send } of clients) {
+          socket.pause();
+          send(`GET /big HTTP/1.1\r\n${HEADERS}`);
+        }
+        await eventually(
+          "some are cut off",
+          async () => (await server.state()).log.some((line) => line.includes("slowest to read")),
+        );
+        assert.equal(await getMetrics(server), METRICS);
       });
     },
   },

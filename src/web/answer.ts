@@ -22,6 +22,8 @@ export interface SendOptions {
   readonly close: boolean;
   /** Aborts when the connection has closed. */
   readonly signal: AbortSignal;
+  /** Told when the answer begins and ends to wait for the client to take more of it. */
+  readonly onStall: (stalled: boolean) => void;
   /** Milliseconds without progress after which the client counts as too slow. */
   readonly stallMilliseconds: number;
   /** Milliseconds for the whole answer after which the client counts as too slow. */
@@ -71,11 +73,13 @@ export async function sendPage(
   const signal = AbortSignal.any([options.signal, tooSlow.signal]);
   const deadline = setTimeout(() => tooSlow.abort(), options.answerMilliseconds);
   const progress = async (event: "drain" | "finish"): Promise<void> => {
-    const stalled = setTimeout(() => tooSlow.abort(), options.stallMilliseconds);
+    const timeout = setTimeout(() => tooSlow.abort(), options.stallMilliseconds);
+    options.onStall(true);
     try {
       await once(response, event, { signal });
     } finally {
-      clearTimeout(stalled);
+      options.onStall(false);
+      clearTimeout(timeout);
     }
   };
   try {

@@ -19,8 +19,10 @@ export interface ConnectionTable {
   find(socket: Socket): Connection | undefined;
   /** Runs a task, which must not throw, after the connection's earlier ones have ended. */
   enqueue(connection: Connection, task: () => Promise<void>): void;
-  /** Makes a connection busy; `false` when too many are already. */
+  /** Makes a connection busy, if need be in place of a stalled one; `false` when too many are already. */
   begin(connection: Connection): boolean;
+  /** Says whether a busy connection waits for its client to take more of the answer. */
+  setStalled(connection: Connection, stalled: boolean): void;
   /** Makes a connection idle again. */
   end(connection: Connection): void;
   /** Closes a connection after a last message; its tasks find their signal aborted. */
@@ -41,9 +43,15 @@ export interface ConnectionTableOptions {
   readonly maximumConnections: number;
   /** Connections that may be busy at the same time. */
   readonly maximumBusy: number;
-  /** Told when a connection had to go: the one that was idle for longest, or the new one when none was idle. */
-  readonly onOverflow: (closed: "idle" | "new") => void;
+  /** Told whenever there were too many. */
+  readonly onOverflow: (overflow: Overflow) => void;
 }
+
+/**
+ * What had to go because there were too many: the connection idle for longest, the one stalled for longest, a
+ * new connection, or a request.
+ */
+export type Overflow = "idle" | "stalled" | "new" | "request";
 
 interface Entry extends Connection {
   busy: boolean;
@@ -53,19 +61,22 @@ interface Entry extends Connection {
 }
 
 /**
- * Keeps count of connections so that idle ones, however many, never keep a new client out: over the maximum
- * the one that has been idle for longest is closed. One that is slow to send its request counts as idle.
+ * Keeps count of connections so that neither idle ones nor clients that read slowly, however many, keep a new
+ * client out: over the maximum the connection that has been so for longest is closed. One that is slow to send
+ * its request counts as idle.
  */
 export function createConnectionTable(options: ConnectionTableOptions): ConnectionTable {
   const entries = new Map<Socket, Entry>();
-  // A Set iterates in the order of insertion: its first member has been idle for longest.
+  // A Set iterates in the order of insertion: its first member has been in it for longest.
   const idle = new Set<Entry>();
+  const stalled = new Set<Entry>();
   const waiters: (() => void)[] = [];
   let draining = false;
 
   function remove(entry: Entry): void {
     entries.delete(entry.socket);
     idle.delete(entry);
+    stalled.delete(entry);
     entry.controller.abort();
     if (entries.size === 0) waiters.splice(0).forEach((resolve) => resolve());
   }
@@ -78,11 +89,19 @@ export function createConnectionTable(options: ConnectionTableOptions): Connecti
 
   function makeRoom(): boolean {
     if (entries.size < options.maximumConnections) return true;
-    const [oldest] = idle;
-    options.onOverflow(oldest === undefined ? "new" : "idle");
+    return destroyOldest(idle, "idle") || destroyOldest(stalled, "stalled");
+  }
+
+  function destroyOldest(candidates: ReadonlySet<Entry>, overflow: Overflow): boolean {
+    const [oldest] = candidates;
     if (oldest === undefined) return false;
+    options.onOverflow(overflow);
     destroy(oldest);
     return true;
+  }
+
+  function mayBeBusy(): boolean {
+    return entries.size - idle.size < options.maximumBusy || destroyOldest(stalled, "stalled");
   }
 
   return {
@@ -90,6 +109,7 @@ export function createConnectionTable(options: ConnectionTableOptions): Connecti
       // Without a listener a reset by the client would end the process.
       socket.on("error", () => {});
       if (draining || !makeRoom()) {
+        if (!draining) options.onOverflow("new");
         socket.destroy();
         return;
       }
@@ -119,15 +139,25 @@ export function createConnectionTable(options: ConnectionTableOptions): Connecti
     },
     begin({ socket }): boolean {
       const entry = entries.get(socket);
-      if (entry === undefined || entries.size - idle.size >= options.maximumBusy) return false;
+      if (entry === undefined) return false;
+      if (!mayBeBusy()) {
+        options.onOverflow("request");
+        return false;
+      }
       entry.busy = true;
       idle.delete(entry);
       return true;
+    },
+    setStalled({ socket }, isStalled): void {
+      const entry = entries.get(socket);
+      if (entry?.busy && isStalled) stalled.add(entry);
+      else if (entry !== undefined) stalled.delete(entry);
     },
     end({ socket }): void {
       const entry = entries.get(socket);
       if (entry === undefined) return;
       entry.busy = false;
+      stalled.delete(entry);
       if (draining) socket.destroySoon();
       else idle.add(entry);
     },

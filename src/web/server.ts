@@ -10,34 +10,14 @@ import {
 import { bind, type BoundAddress, type ListenAddress } from "./listen_address.ts";
 import { discardBody } from "./request_body.ts";
 import { DEFAULT_WEB_LIMITS, type WebLimits } from "./request_limits.ts";
-import { parseRequestTarget } from "./request_target.ts";
+import { findPage, methodPage, type PageHandler } from "./router.ts";
+import { createOverflowLog, oneLine, type WebLog } from "./web_log.ts";
 
 export type { Page } from "./answer.ts";
 export { type ListenAddress, WebServerError } from "./listen_address.ts";
 export { DEFAULT_WEB_LIMITS, type WebLimits } from "./request_limits.ts";
-
-/** What a handler learns about a request. */
-export interface PageRequest {
-  /** HEAD is answered like GET; the server leaves the body out. */
-  readonly method: "GET" | "HEAD";
-  /** What follows the `?` of the request's target, still encoded. */
-  readonly query: string;
-  /** Headers by lower-case name; several of one name are joined by `, `. */
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  /** Aborts when the client has gone. */
-  readonly signal: AbortSignal;
-}
-
-/** Makes the page for a request; when it throws, the client gets 500 without the reason, which is logged. */
-export type PageHandler = (request: PageRequest) => Promise<Page>;
-
-/** Takes the server's messages. */
-export interface WebLog {
-  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
-}
+export type { PageHandler, PageRequest } from "./router.ts";
+export type { WebLog } from "./web_log.ts";
 
 /** What a web server needs. */
 export interface WebServerOptions {
@@ -61,11 +41,6 @@ export interface WebServer {
    */
   close(deadlineMilliseconds: number): Promise<void>;
 }
-
-const ALLOWED_METHODS = "GET, HEAD";
-
-/** Milliseconds between two warnings that connections run out; further ones are logged as debug. */
-const OVERFLOW_WARNING_MILLISECONDS = 60_000;
 
 /** Longest milliseconds by which a timeout of the runtime may act too late: it looks at connections this often. */
 const TIMEOUT_CHECK_MILLISECONDS = 1_000;
@@ -97,7 +72,7 @@ export async function startWebServer(options: WebServerOptions): Promise<WebServ
     connections: createConnectionTable({
       maximumConnections: limits.maximumConnections,
       maximumBusy: limits.maximumRequestsInFlight,
-      onOverflow: createOverflowLog(options.log, limits.maximumConnections),
+      onOverflow: createOverflowLog(options.log, limits),
     }),
   };
   const servers: Server[] = [];
@@ -178,6 +153,7 @@ async function serve(
       headersOnly: request.method === "HEAD",
       close: close || connections.draining,
       signal: gone.signal,
+      onStall: (stalled) => connections.setStalled(connection, stalled),
       stallMilliseconds: limits.stallMilliseconds,
       answerMilliseconds: limits.answerMilliseconds,
     });
@@ -204,56 +180,6 @@ async function answer(
     return { page: textPage(413, `Request body too large: more than ${bytes} bytes`), close: true };
   }
   return { page: await findPage(context, request, signal), close: false };
-}
-
-async function findPage(
-  { routes, limits, log }: Context,
-  request: IncomingMessage,
-  signal: AbortSignal,
-): Promise<Page> {
-  const encodedTarget = request.url ?? "";
-  if (encodedTarget.length > limits.maximumTargetLength) {
-    return textPage(414, `URI too long: more than ${limits.maximumTargetLength} characters`);
-  }
-  const target = parseRequestTarget(encodedTarget);
-  if (target === undefined) {
-    return textPage(400, "Bad request: malformed percent-encoding in the path");
-  }
-  const handler = routes.get(target.path);
-  if (handler === undefined) {
-    return textPage(404, `Not found, this exporter answers on ${[...routes.keys()].join(", ")}`);
-  }
-  const { method } = request;
-  if (method !== "GET" && method !== "HEAD") return methodPage(method);
-  try {
-    return await handler({
-      method,
-      query: target.query,
-      headers: singleHeaders(request.headers),
-      signal,
-    });
-  } catch (error) {
-    if (signal.aborted) log.debug("A request ended with its client", { path: target.path });
-    else log.error("Could not make a page", { path: target.path, error: oneLine(error) });
-    return textPage(500, "Internal error");
-  }
-}
-
-function methodPage(method: string | undefined): Page {
-  return textPage(405, `Method "${method}" not allowed, use ${ALLOWED_METHODS}`, {
-    Allow: ALLOWED_METHODS,
-  });
-}
-
-function singleHeaders(
-  headers: IncomingMessage["headers"],
-): Readonly<Record<string, string | undefined>> {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [
-      name,
-      Array.isArray(value) ? value.join(", ") : value,
-    ]),
-  );
 }
 
 // Called for requests that the runtime could not read, or that did not arrive in time.
@@ -298,28 +224,6 @@ async function closeAll(
   connections.destroyAll();
 }
 
-function createOverflowLog(
-  log: WebLog,
-  maximumConnections: number,
-): (closed: "idle" | "new") => void {
-  let silentUntil = 0;
-  return (closed) => {
-    const now = Date.now();
-    const level = now < silentUntil ? "debug" : "warn";
-    if (level === "warn") silentUntil = now + OVERFLOW_WARNING_MILLISECONDS;
-    log[level](
-      closed === "idle"
-        ? "Too many connections, closed the one idle for longest"
-        : "Too many connections, refused a new one",
-      { maximumConnections },
-    );
-  };
-}
-
 function clientFields(socket: Socket): Readonly<Record<string, unknown>> {
   return { client: socket.remoteAddress ?? "unknown" };
-}
-
-function oneLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ");
 }

@@ -180,10 +180,13 @@ if (host.available) {
       import { startHypervisor } from ${JSON.stringify(import.meta.resolve("./hypervisor.ts"))};
       const { directory, processIds } = await startHypervisor();
       console.log(JSON.stringify({ directory, processes: processIds() }));
-      setTimeout(() => {}, 600_000);
+      await Deno.stdin.readable.pipeTo(new WritableStream());
+      Deno.exit(1);
     `;
     const child = new Deno.Command(Deno.execPath(), {
       args: ["eval", "--no-check", program],
+      // It waits for the end of its input, so that it goes too when this test is killed.
+      stdin: "piped",
       stdout: "piped",
     }).spawn();
     const { value } = await child.stdout.pipeThrough(new TextDecoderStream()).values().next();
@@ -191,6 +194,7 @@ if (host.available) {
     ok(processes.every(isAlive) && processes.length > 0);
     child.kill("SIGKILL");
     await child.status;
+    await child.stdin.close();
     await waitUntil("the hypervisor's end", 20_000, () => exists(directory) ? undefined : true);
     deepEqual(processes.filter(isAlive), []);
     deepEqual(controlGroups(directory), []);

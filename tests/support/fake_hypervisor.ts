@@ -74,7 +74,9 @@ export class FakeHypervisor implements Hypervisor {
     }
     const isNew = ({ domain }: { domain: FakeDomain }): boolean =>
       !before.has(`${domain.uuid} ${domain.id}`);
-    const changed = this.#surveyed.filter((one) => !isNew(one) && this.changed.has(one.domain.uuid));
+    const changed = this.#surveyed.filter((one) =>
+      !isNew(one) && this.changed.has(one.domain.uuid)
+    );
     this.changed = new Set();
     return {
       handles: Uint32Array.from(this.#surveyed, ({ handle }) => handle),

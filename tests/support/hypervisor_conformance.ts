@@ -1,11 +1,6 @@
 import assert from "node:assert/strict";
 import { Dictionary } from "../../src/libvirt/dictionary.ts";
-import {
-  type Hypervisor,
-  type Question,
-  StatisticsGroup,
-
-} from "../../src/libvirt/hypervisor.ts";
+import { type Hypervisor, type Question, StatisticsGroup } from "../../src/libvirt/hypervisor.ts";
 import { takeSnapshot } from "../../src/libvirt/snapshot.ts";
 
 /** The domains that every implementation under test must have. */

@@ -19,7 +19,9 @@ export function novaDomainXml(domain: NovaDomain): string {
       <nova:name>${escapeXml(novaName)}</nova:name>
       <nova:owner>
         <nova:user uuid="18509018d00743c89518135e476003e0">admin</nova:user>
-        <nova:project uuid="38bd8e984a3e435a87e950a441ee55aa">${escapeXml(novaProject)}</nova:project>
+        <nova:project uuid="38bd8e984a3e435a87e950a441ee55aa">${
+    escapeXml(novaProject)
+  }</nova:project>
       </nova:owner>
     </nova:instance>
   </metadata>`;

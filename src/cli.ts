@@ -1,0 +1,182 @@
+import { Command, CommanderError, Option } from "commander";
+import {
+  type Config,
+  configFromFlags,
+  type Flag,
+  type FlagGroup,
+  FLAGS,
+  type GivenFlags,
+  isSwitchedOn,
+  quote,
+  UsageError,
+} from "./config.ts";
+
+export { UsageError } from "./config.ts";
+
+/** What the command line asks for. */
+export type Invocation =
+  | { readonly kind: "run"; readonly config: Config }
+  | { readonly kind: "help"; readonly text: string }
+  | { readonly kind: "version" };
+
+/**
+ * Reads a command line. Help goes before version, and both before any wrong value.
+ *
+ * @param args the arguments without the names of the runtime and the program
+ * @throws {UsageError} when a flag or its value is wrong
+ */
+export function parseCommandLine(args: readonly string[]): Invocation {
+  const given = readFlags(args, Object.values(FLAGS));
+  if (isSwitchedOn(FLAGS.help, given)) return { kind: "help", text: helpText() };
+  if (isSwitchedOn(FLAGS.version, given)) return { kind: "version" };
+  return { kind: "run", config: configFromFlags(given) };
+}
+
+/**
+ * Finds the flags of a command line, without a look at their values.
+ *
+ * @throws {UsageError} for an argument that is no flag, an unknown flag, or a flag without its value; but
+ * after `--help` or `--version` only for the last
+ */
+export function readFlags(args: readonly string[], flags: readonly Flag[]): GivenFlags {
+  const given = new Map<string, string[]>();
+  const command = createCommand(flags, (name, text) => {
+    given.set(name, [...(given.get(name) ?? []), text]);
+  });
+  const { operands, unknown } = parseOptions(command, args);
+  if (given.has(FLAGS.help.name) || given.has(FLAGS.version.name)) return given;
+  const [unknownFlag] = unknown;
+  if (unknownFlag !== undefined) throw new UsageError(describeUnknownFlag(unknownFlag, flags));
+  const [operand] = operands;
+  if (operand !== undefined) {
+    throw new UsageError(
+      `Unexpected argument ${quote(operand)}: give each setting as a flag, such as --port 9100`,
+    );
+  }
+  return given;
+}
+
+function parseOptions(
+  command: Command,
+  args: readonly string[],
+): ReturnType<Command["parseOptions"]> {
+  try {
+    return command.parseOptions([...args]);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // The only thing that this part of commander refuses, and only the last argument can be refused so.
+    throw new UsageError(describeMissingValue(args.at(-1) ?? ""));
+  }
+}
+
+function createCommand(
+  flags: readonly Flag[],
+  onFlag: (name: string, text: string) => void = (): void => {},
+): Command {
+  const command = new Command("libvirt_nova_exporter")
+    .usage("[flags]")
+    .description(
+      "Prometheus exporter for the instances of an OpenStack compute host: asks libvirt, names them as Nova does.",
+    )
+    .helpOption(false)
+    .exitOverride()
+    .configureOutput({
+      writeOut: () => {},
+      writeErr: () => {},
+      getOutHelpWidth: () => HELP_WIDTH,
+      getErrHelpWidth: () => HELP_WIDTH,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .configureHelp({ optionDescription: (option) => option.description });
+  for (const option of flags.flatMap((flag) => createOptions(flag, onFlag))) {
+    command.addOption(option);
+  }
+  return command;
+}
+
+function createOptions(
+  flag: Flag,
+  onFlag: (name: string, text: string) => void,
+): readonly Option[] {
+  const heading = GROUP_HEADINGS[flag.group];
+  const description = describeFlag(flag);
+  const name = `--${flag.name}`;
+  if ("valueName" in flag) {
+    const option = new Option(`${name} <${flag.valueName}>`, description).argParser(
+      (text: string) => {
+        // Commander takes the next flag for the value.
+        if (text.startsWith("--") || text === "-h") {
+          throw new UsageError(describeMissingValue(name));
+        }
+        onFlag(flag.name, text);
+      },
+    );
+    return [option.helpGroup(heading)];
+  }
+  const short = flag.letter === undefined ? "" : `-${flag.letter}, `;
+  const on = new Option(`${short}${name}`, description).argParser(() => onFlag(flag.name, "true"));
+  const off = new Option(`--no-${flag.name}`, `Switches ${name} off`)
+    .argParser(() => onFlag(flag.name, "false"));
+  return (flag.negatable ? [on, off] : [on]).map((option) => option.helpGroup(heading));
+}
+
+function describeFlag(flag: Flag): string {
+  const isSaid = "valueName" in flag ? flag.default !== undefined : flag.negatable;
+  if (!isSaid) return flag.description;
+  const value = typeof flag.default === "boolean" ? (flag.default ? "on" : "off") : flag.default;
+  return `${flag.description} (default: ${value})`;
+}
+
+function describeMissingValue(flag: string): string {
+  return `Missing value for ${flag}: give one, as in ${flag} VALUE or ${flag}=VALUE`;
+}
+
+function describeUnknownFlag(argument: string, flags: readonly Flag[]): string {
+  const [name = ""] = argument.split("=", 1);
+  const isSwitch = flags.some((flag) => `--${flag.name}` === name);
+  if (isSwitch) return `Flag ${name} takes no value: give ${name} alone`;
+  // A single dash before a whole name, as Go's programs allow, is the likeliest slip of all.
+  const suggestion = suggestFlag(name.replace(/^-+/, "--"), flags);
+  return `Unknown flag ${quote(name)}: ${
+    suggestion === undefined ? "leave it out" : `did you mean ${suggestion}?`
+  }`;
+}
+
+// Commander keeps its search for similar names to itself, but tells the result in its error.
+function suggestFlag(name: string, flags: readonly Flag[]): string | undefined {
+  if (flags.some((flag) => `--${flag.name}` === name)) return name;
+  try {
+    createCommand(flags).parse([name], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return /\(Did you mean (?:one of )?(?<names>[^()]+)\?\)$/.exec(error.message)?.groups?.names;
+  }
+  return undefined;
+}
+
+/** Columns that the help fits into. */
+const HELP_WIDTH = 96;
+
+const GROUP_HEADINGS: Readonly<Record<FlagGroup, string>> = {
+  libvirt: "Libvirt:",
+  web: "Web server:",
+  log: "Log:",
+  other: "Other:",
+};
+
+const HELP_FOOTER = `\
+A flag given twice counts as given last, except --web.listen-address. Values may also be given
+as in --port=9204.
+
+Examples:
+  Serve the metrics of this host's instances on port 9204 and log to standard error:
+    libvirt_nova_exporter --port 9204 --log -
+  Look at the metrics page once, with the instances of libvirt's built-in test driver:
+    libvirt_nova_exporter --once --uri test:///default
+`;
+
+/** Writes the text for `--help`: what the exporter is, its flags by group with their defaults, examples. */
+export function helpText(flags: readonly Flag[] = Object.values(FLAGS)): string {
+  return `${createCommand(flags).helpInformation()}\n${HELP_FOOTER}`;
+}

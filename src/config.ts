@@ -1,0 +1,425 @@
+import { isIP, isIPv6 } from "node:net";
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "./log.ts";
+import type { ListenAddress } from "./web/listen_address.ts";
+
+/** Everything the operator can set, checked. */
+export interface Config {
+  /** Connection URI for libvirt. It may hold a password: print it through {@linkcode redactUri} only. */
+  readonly uri: string;
+  /** Milliseconds that a scrape may take in all. */
+  readonly timeoutMilliseconds: number;
+  /** Domains asked at the same time. */
+  readonly concurrency: number;
+  /** Calls that libvirt never answered after which no further call is risked. */
+  readonly maximumAbandoned: number;
+  /** Where to listen; at least one. */
+  readonly listenAddresses: readonly ListenAddress[];
+  /** Path of the metrics page, such as `/metrics`. */
+  readonly path: string;
+  /** Milliseconds for which a collection is shared by all scrapes; 0 shares it with simultaneous ones only. */
+  readonly minimumIntervalMilliseconds: number;
+  /** Path of the log file; `undefined` for standard error only. */
+  readonly logFile: string | undefined;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  /** Print the metrics page once and end. */
+  readonly once: boolean;
+}
+
+/** The command line is wrong; its message is one line that names the flag, the value and the remedy. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+
+  /** @param problem what is wrong and what to do; how to get help is added */
+  constructor(problem: string) {
+    super(`${problem}; see --help`);
+  }
+}
+
+/** Where a flag stands in the help. */
+export type FlagGroup = "libvirt" | "web" | "log" | "other";
+
+/** What each flag has. */
+export interface FlagBase {
+  /** The name without dashes, such as `libvirt.timeout`. */
+  readonly name: string;
+  readonly group: FlagGroup;
+  /** What it sets, for the help; starts with a capital, no full stop. */
+  readonly description: string;
+}
+
+/** A flag with a value: `--name VALUE` or `--name=VALUE`. Given twice, the last one counts. */
+export interface ValueFlag<Value> extends FlagBase {
+  /** What kind of value it takes, for the help, such as `DURATION`. */
+  readonly valueName: string;
+  /** The value when the flag is not given, as one would give it; `undefined` where another flag decides. */
+  readonly default: string | undefined;
+  /** Says that each time the flag is given adds a value. */
+  readonly repeatable?: true;
+  /** @throws {InvalidValueError} when the text is no value of this flag */
+  readonly parse: (text: string) => Value;
+}
+
+/** A flag without a value: `--name`, and `--no-name` where it can be negated. The last one counts. */
+export interface SwitchFlag extends FlagBase {
+  readonly default: boolean;
+  readonly negatable?: true;
+  /** A letter that stands for the name, such as `h`. */
+  readonly letter?: string;
+}
+
+/** A row of the flag table. */
+export type Flag = ValueFlag<unknown> | SwitchFlag;
+
+/**
+ * What the command line gave: texts in their order, by flag name. A switch's texts are `true` and `false`;
+ * a flag that was not given has no entry.
+ */
+export type GivenFlags = ReadonlyMap<string, readonly string[]>;
+
+/** A text is no value of its flag; the message says what would be one. */
+export class InvalidValueError extends Error {
+  override readonly name = "InvalidValueError";
+}
+
+/** All flags, by what the program calls them; the help keeps their order. */
+export const FLAGS = {
+  uri: {
+    name: "uri",
+    group: "libvirt",
+    valueName: "URI",
+    default: "qemu:///system",
+    description: "Hypervisor to connect to, read-only, as libvirt writes it",
+    parse: parseUri,
+  },
+  timeout: {
+    name: "libvirt.timeout",
+    group: "libvirt",
+    valueName: "DURATION",
+    default: "2s",
+    description:
+      "Time that a scrape may take in all, 50ms to 10m; what is missing then is left out",
+    parse: durationWithin("50ms", "10m"),
+  },
+  concurrency: {
+    name: "libvirt.concurrency",
+    group: "libvirt",
+    valueName: "NUMBER",
+    default: "4",
+    description: "Domains asked at the same time, 1 to 64",
+    parse: integerWithin(1, 64),
+  },
+  maximumAbandoned: {
+    name: "libvirt.max-abandoned",
+    group: "libvirt",
+    valueName: "NUMBER",
+    default: "5",
+    description:
+      "Calls that libvirt never answered, of its 20 workers, from which on no other is risked, 1 to 20",
+    parse: integerWithin(1, 20),
+  },
+  port: {
+    name: "port",
+    group: "web",
+    valueName: "PORT",
+    default: "9100",
+    description: "Port to listen on, on all addresses",
+    parse: integerWithin(1, 65_535),
+  },
+  listenAddress: {
+    name: "web.listen-address",
+    group: "web",
+    valueName: "ADDRESS",
+    default: undefined,
+    repeatable: true,
+    description:
+      "Address to listen on instead of --port, such as :9100, 127.0.0.1:9100 or [::1]:9100; may be repeated",
+    parse: parseListenAddress,
+  },
+  path: {
+    name: "path",
+    group: "web",
+    valueName: "PATH",
+    default: "/metrics",
+    description: "Path of the metrics page",
+    parse: parsePath,
+  },
+  telemetryPath: {
+    name: "web.telemetry-path",
+    group: "web",
+    valueName: "PATH",
+    default: undefined,
+    description: "The same as --path",
+    parse: parsePath,
+  },
+  minimumInterval: {
+    name: "scrape.min-interval",
+    group: "web",
+    valueName: "DURATION",
+    default: "0s",
+    description: "Time for which scrapes share one collection, 0s to 1h",
+    parse: durationWithin("0s", "1h"),
+  },
+  logFile: {
+    name: "log",
+    group: "log",
+    valueName: "FILE",
+    default: "./libvirt_nova.log",
+    description: "Log file, rotated at 3 MB with 4 old files kept; - for standard error only",
+    parse: parseLogFile,
+  },
+  logLevel: {
+    name: "log.level",
+    group: "log",
+    valueName: "LEVEL",
+    default: "info",
+    description: `Least level of lines to log: ${LOG_LEVELS.join(", ")}`,
+    parse: oneOf(LOG_LEVELS),
+  },
+  logFormat: {
+    name: "log.format",
+    group: "log",
+    valueName: "FORMAT",
+    default: "logfmt",
+    description: `Format of the lines: ${LOG_FORMATS.join(", ")}`,
+    parse: oneOf(LOG_FORMATS),
+  },
+  once: {
+    name: "once",
+    group: "other",
+    default: false,
+    description: "Print the metrics page once and end",
+  },
+  version: {
+    name: "version",
+    group: "other",
+    default: false,
+    description: "Print the version and end",
+  },
+  help: {
+    name: "help",
+    letter: "h",
+    group: "other",
+    default: false,
+    description: "Print this help and end",
+  },
+} as const satisfies Readonly<Record<string, Flag>>;
+
+/**
+ * Checks what the command line gave and fills in the defaults.
+ *
+ * @throws {UsageError} for the first value that is wrong
+ */
+export function configFromFlags(given: GivenFlags): Config {
+  const port = requiredValue(FLAGS.port, given);
+  const addresses = givenValues(FLAGS.listenAddress, given);
+  return {
+    uri: requiredValue(FLAGS.uri, given),
+    timeoutMilliseconds: requiredValue(FLAGS.timeout, given),
+    concurrency: requiredValue(FLAGS.concurrency, given),
+    maximumAbandoned: requiredValue(FLAGS.maximumAbandoned, given),
+    listenAddresses: addresses.length > 0 ? addresses : [{ host: undefined, port }],
+    path: pathFromFlags(given),
+    minimumIntervalMilliseconds: requiredValue(FLAGS.minimumInterval, given),
+    logFile: requiredValue(FLAGS.logFile, given),
+    logLevel: requiredValue(FLAGS.logLevel, given),
+    logFormat: requiredValue(FLAGS.logFormat, given),
+    once: isSwitchedOn(FLAGS.once, given),
+  };
+}
+
+/** Says whether a switch is on, by the last time it was given, else by its default. */
+export function isSwitchedOn(flag: SwitchFlag, given: GivenFlags): boolean {
+  const last = given.get(flag.name)?.at(-1);
+  return last === undefined ? flag.default : last === "true";
+}
+
+function pathFromFlags(given: GivenFlags): string {
+  const [path] = givenValues(FLAGS.path, given);
+  const [alias] = givenValues(FLAGS.telemetryPath, given);
+  if (path !== undefined && alias !== undefined && path !== alias) {
+    throw new UsageError(
+      `The values ${quote(path)} for --path and ${
+        quote(alias)
+      } for --web.telemetry-path differ: give one`,
+    );
+  }
+  return alias ?? requiredValue(FLAGS.path, given);
+}
+
+function requiredValue<Value>(
+  flag: ValueFlag<Value> & { readonly default: string },
+  given: GivenFlags,
+): Value {
+  return parseValue(flag, given.get(flag.name)?.at(-1) ?? flag.default);
+}
+
+function givenValues<Value>(flag: ValueFlag<Value>, given: GivenFlags): readonly Value[] {
+  const texts = given.get(flag.name) ?? [];
+  const counting = flag.repeatable ? texts : texts.slice(-1);
+  return counting.map((text) => parseValue(flag, text));
+}
+
+function parseValue<Value>(flag: ValueFlag<Value>, text: string): Value {
+  try {
+    return flag.parse(text);
+  } catch (error) {
+    if (!(error instanceof InvalidValueError)) throw error;
+    throw new UsageError(`Invalid value ${quote(text)} for --${flag.name}: ${error.message}`);
+  }
+}
+
+/** Writes what an operator gave in double quotes on one line, without the password of a URI. */
+export function quote(text: string): string {
+  const maximumLength = 200;
+  const shown = redactUri(text);
+  const cut = shown.length > maximumLength ? `${shown.slice(0, maximumLength)}…` : shown;
+  return JSON.stringify(cut.toWellFormed()).replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, "?");
+}
+
+/**
+ * The forms of https://libvirt.org/uri.html: `driver[+transport]://[user@][host][:port]/[path][?query]`. The
+ * host may be an IPv6 address in brackets.
+ */
+const URI_FORM =
+  /^[a-z][a-z0-9]*(?:\+[a-z0-9]+)?:\/\/(?<user>[^@/?#[\]]*@)?(?:[\w.~%!$&'()*+,;=-]*|\[(?<ipv6>[^[\]/?#]+)\])(?::(?<port>\d+))?\/[^?#]*(?:\?[^#]*)?$/i;
+
+const URI_REMEDY =
+  "give a libvirt connection URI such as qemu:///system, qemu+tls://host/system or test:///default";
+
+/**
+ * Checks the form of a connection URI; whether libvirt has such a driver shows when it connects.
+ *
+ * @returns the same text
+ * @throws {InvalidValueError} when it has not the form of a libvirt URI
+ */
+export function parseUri(text: string): string {
+  const isPrintableAscii = /^[!-~]+$/.test(text);
+  const groups = URI_FORM.exec(text)?.groups;
+  if (!isPrintableAscii || groups === undefined) throw new InvalidValueError(URI_REMEDY);
+  const { ipv6, port } = groups;
+  const isHostValid = ipv6 === undefined || isIPv6(ipv6);
+  if (!isHostValid || (port !== undefined && !isPort(port))) {
+    throw new InvalidValueError(URI_REMEDY);
+  }
+  return text;
+}
+
+/**
+ * Hides the password of a URI, as in `qemu+ssh://user:***@host/system`. Of a text with an `@` that is no valid
+ * URI everything is hidden from the first colon to the last `@`, because the password may be anywhere there.
+ */
+export function redactUri(text: string): string {
+  return URI_FORM.test(text)
+    ? text.replace(/^([^/]*:\/\/[^@/?#:]*):[^@/?#]*@/, "$1:***@")
+    : text.replace(/:.*@/s, ":***@");
+}
+
+const DURATION_FORM =
+  /^(?=\d)(?:(?<hours>\d+)h)?(?:(?<minutes>\d+)m)?(?:(?<seconds>\d+(?:\.\d+)?)s)?(?:(?<milliseconds>\d+)ms)?$/;
+
+const SECONDS_FORM = /^\d+(?:\.\d+)?$/;
+
+/**
+ * Reads a duration as Prometheus writes it, such as `500ms`, `2s` or `1m30s`, or as plain seconds, such as `2.5`.
+ *
+ * @returns whole milliseconds
+ * @throws {InvalidValueError} when it is no duration
+ */
+export function parseDuration(text: string): number {
+  if (SECONDS_FORM.test(text)) return Math.round(Number(text) * 1_000);
+  const groups = DURATION_FORM.exec(text)?.groups;
+  if (groups === undefined) {
+    throw new InvalidValueError("give a duration such as 500ms, 2s or 1m30s");
+  }
+  const { hours = 0, minutes = 0, seconds = 0, milliseconds = 0 } = groups;
+  const wholeMinutes = Number(hours) * 60 + Number(minutes);
+  return Math.round((wholeMinutes * 60 + Number(seconds)) * 1_000) + Number(milliseconds);
+}
+
+function durationWithin(minimum: string, maximum: string): (text: string) => number {
+  return (text) => {
+    const milliseconds = parseDuration(text);
+    if (milliseconds < parseDuration(minimum) || milliseconds > parseDuration(maximum)) {
+      throw new InvalidValueError(`give a duration from ${minimum} to ${maximum}`);
+    }
+    return milliseconds;
+  };
+}
+
+function integerWithin(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const isWhole = /^(?:0|[1-9]\d*)$/.test(text);
+    if (!isWhole || Number(text) < minimum || Number(text) > maximum) {
+      throw new InvalidValueError(`give a whole number from ${minimum} to ${maximum}`);
+    }
+    return Number(text);
+  };
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535;
+}
+
+const ADDRESS_FORM = /^(?:\[(?<ipv6>[^[\]]+)\]|(?<host>[^:[\]]*)):(?<port>\d+)$/;
+
+const HOST_FORM = /^(?!-)[\w-]+(?:\.[\w-]+)*\.?$/;
+
+/**
+ * Reads an address to listen on: `:9100`, `127.0.0.1:9100`, `[::1]:9100` or `host:9100`. Port 0 lets the system
+ * choose a free one.
+ *
+ * @throws {InvalidValueError} when it is none of these
+ */
+export function parseListenAddress(text: string): ListenAddress {
+  const { ipv6, host = "", port = "" } = ADDRESS_FORM.exec(text)?.groups ?? {};
+  if (isPort(port)) {
+    if (ipv6 !== undefined && isIPv6(ipv6)) return { host: ipv6, port: Number(port) };
+    if (ipv6 === undefined && host === "") return { host: undefined, port: Number(port) };
+    if (isHostOrIpv4(host)) return { host, port: Number(port) };
+  }
+  throw new InvalidValueError(
+    "give an address with a port from 0 to 65535, such as :9100, 127.0.0.1:9100, [::1]:9100 or host:9100",
+  );
+}
+
+// A name of digits and dots only is a mistyped IPv4 address.
+function isHostOrIpv4(host: string): boolean {
+  return isIP(host) !== 0 || (HOST_FORM.test(host) && !/^[\d.]+$/.test(host));
+}
+
+/**
+ * Checks the path of a page. It is compared with the decoded path of requests, so it is given decoded.
+ *
+ * @returns the same text
+ * @throws {InvalidValueError} when it is no path, or is one that no request could match
+ */
+export function parsePath(text: string): string {
+  if (!/^\/[^?#%\s\p{Cc}]*$/u.test(text)) {
+    throw new InvalidValueError(
+      'give a path such as /metrics, without "?", "#", "%" and white space',
+    );
+  }
+  return text;
+}
+
+/**
+ * Reads where to log.
+ *
+ * @returns the path of a file; `undefined` for `-`, standard error only
+ * @throws {InvalidValueError} when it is no path
+ */
+export function parseLogFile(text: string): string | undefined {
+  if (text === "" || /\p{Cc}/u.test(text)) {
+    throw new InvalidValueError("give the path of a file, or - for standard error only");
+  }
+  return text === "-" ? undefined : text;
+}
+
+function oneOf<Choice extends string>(choices: readonly Choice[]): (text: string) => Choice {
+  return (text) => {
+    const choice = choices.find((candidate) => candidate === text);
+    if (choice === undefined) throw new InvalidValueError(`give one of ${choices.join(", ")}`);
+    return choice;
+  };
+}

@@ -1,0 +1,347 @@
+import assert from "node:assert/strict";
+import { type CallFailure, Verdict } from "../src/libvirt/hypervisor.ts";
+import { COLLECTORS } from "../src/metrics/mod.ts";
+import { Scraper } from "../src/scrape.ts";
+import { type FakeDomain, FakeHypervisor } from "./support/fake_hypervisor.ts";
+import { novaDomainXml, numberedUuid } from "./support/nova_domain.ts";
+import { type ParsedFamily, parsePage } from "./support/parse_page.ts";
+import { decodePage, scraperOptions } from "./support/scraper_options.ts";
+
+function fakeDomain(number: number, changes: Partial<FakeDomain> = {}): FakeDomain {
+  const uuid = numberedUuid(number);
+  const name = `instance-${number}`;
+  return {
+    uuid,
+    id: number,
+    name,
+    xml: novaDomainXml({
+      name,
+      uuid,
+      novaName: `web-${number}`,
+      maximumVirtualCpus: 4,
+      disks: [{ target: "vda", serial: "volume-1", type: "block" }],
+      interfaces: [{ target: `tap${number}`, macAddress: `fa:16:3e:00:00:0${number}` }],
+    }),
+    numbers: {
+      "cpu.time": 1_000 + number,
+      "balloon.available": 900,
+      "balloon.unused": 300,
+      "balloon.usable": 500,
+      "block.0.rd.bytes": 1,
+      "block.0.wr.bytes": 2,
+      "block.0.rd.reqs": 3,
+      "block.0.wr.reqs": 4,
+      "net.0.rx.bytes": 5,
+      "net.0.tx.bytes": 6,
+    },
+    texts: { "block.0.name": "vda", "net.0.name": `tap${number}` },
+    ...changes,
+  };
+}
+
+function newScraper(
+  hypervisor: FakeHypervisor,
+  changes: Parameters<typeof scraperOptions>[2] = {},
+): Scraper {
+  return new Scraper(scraperOptions(hypervisor, COLLECTORS, changes));
+}
+
+async function scrapeFamilies(scraper: Scraper): Promise<ReadonlyMap<string, ParsedFamily>> {
+  return parsePage(decodePage((await scraper.scrape()).page));
+}
+
+function valueOf(
+  families: ReadonlyMap<string, ParsedFamily>,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): number | undefined {
+  const wanted = Object.entries(labels);
+  return families.get(name)?.samples.find((sample) =>
+    wanted.every(([label, value]) => sample.labels[label] === value)
+  )?.value;
+}
+
+const REFUSED: CallFailure = {
+  call: "virConnectOpenReadOnly",
+  code: 38,
+  origin: 7,
+  message: "Failed to connect socket to '/run/libvirt/libvirt-sock-ro': Connection refused",
+  count: 1,
+};
+
+Deno.test("a scrape gives every family of an instance, with its labels and units", async () => {
+  const families = await scrapeFamilies(newScraper(new FakeHypervisor([fakeDomain(1)])));
+  const identity = { libvirtname: "instance-1", novaname: "web-1", novaproject: "demo" };
+  const network = { ...identity, iface: "tap1", macaddr: "fa:16:3e:00:00:01" };
+  const disk = { ...identity, targetdev: "vda", cindervolume: "volume-1", disktype: "block" };
+  const expected: readonly (readonly [string, string, Record<string, string>, number])[] = [
+    ["libvirt_nova_instance_cpu_time_total", "counter", identity, 1_001],
+    ["libvirt_nova_instance_memory_alloc_kb", "gauge", identity, 900],
+    ["libvirt_nova_instance_memory_cache_used_kb", "gauge", identity, 600],
+    ["libvirt_nova_instance_memory_used_kb", "gauge", identity, 400],
+    ["libvirt_nova_instance_vcpu_count", "gauge", identity, 4],
+    ["libvirt_nova_instance_total_vcpu", "gauge", identity, 4],
+    ["libvirt_nova_instance_rxbytes", "counter", network, 5],
+    ["libvirt_nova_instance_txbytes", "counter", network, 6],
+    ["libvirt_nova_instance_rdbytes", "counter", disk, 1],
+    ["libvirt_nova_instance_wrbytes", "counter", disk, 2],
+    ["libvirt_nova_instance_rdreq", "counter", disk, 3],
+    ["libvirt_nova_instance_wrreq", "counter", disk, 4],
+    ["libvirt_nova_instance_scrape_success", "gauge", identity, 1],
+  ];
+  for (const [name, type, labels, value] of expected) {
+    assert.equal(families.get(name)?.type, type);
+    assert.deepEqual(families.get(name)?.samples, [{ name, labels, value }]);
+  }
+  const instanceFamilies = [...families.keys()].filter((name) => name.includes("_instance_"));
+  assert.deepEqual(instanceFamilies, expected.map(([name]) => name));
+  assert.equal(valueOf(families, "libvirt_nova_up"), 1);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_instances"), 1);
+});
+
+Deno.test("an empty hypervisor is a valid page that says that libvirt is up", async () => {
+  const families = await scrapeFamilies(newScraper(new FakeHypervisor([])));
+  assert.equal(valueOf(families, "libvirt_nova_up"), 1);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_instances"), 0);
+  assert.deepEqual([...families.keys()].filter((name) => name.includes("_instance_")), []);
+});
+
+Deno.test("what libvirt does not give is no sample, and costs nothing else", async () => {
+  const { "balloon.unused": _unused, "block.0.rd.bytes": _read, ...numbers } =
+    fakeDomain(1).numbers;
+  const families = await scrapeFamilies(
+    newScraper(new FakeHypervisor([fakeDomain(1, { numbers }), fakeDomain(2)])),
+  );
+  const names = (family: string): (string | undefined)[] =>
+    families.get(family)?.samples.map(({ labels }) => labels["libvirtname"]) ?? [];
+  assert.deepEqual(names("libvirt_nova_instance_memory_cache_used_kb"), ["instance-2"]);
+  assert.deepEqual(names("libvirt_nova_instance_rdbytes"), ["instance-2"]);
+  assert.deepEqual(names("libvirt_nova_instance_memory_used_kb"), ["instance-1", "instance-2"]);
+});
+
+Deno.test("an instance whose definition is unusable keeps its libvirt name and costs no other instance", async () => {
+  const broken = [
+    "",
+    "<domain",
+    "<domain/>".padEnd(5 << 20),
+    `<a>${"<b>".repeat(10_000)}`,
+    "<!DOCTYPE x []><domain/>",
+  ];
+  for (const xml of broken) {
+    const hypervisor = new FakeHypervisor([fakeDomain(1, { xml }), fakeDomain(2)]);
+    const lines: string[] = [];
+    const warn = (message: string): void => void lines.push(message);
+    const scraper = newScraper(hypervisor, {
+      log: { debug() {}, info() {}, warn, error: warn },
+    });
+    const families = await scrapeFamilies(scraper);
+    const cpu = families.get("libvirt_nova_instance_cpu_time_total")?.samples ?? [];
+    assert.deepEqual(cpu.map(({ labels }) => Object.values(labels)), [
+      ["instance-1", "", ""],
+      ["instance-2", "web-2", "demo"],
+    ]);
+    assert.equal(
+      valueOf(families, "libvirt_nova_exporter_errors_total", { kind: "definition_content" }),
+      1,
+    );
+    await scraper.scrape();
+    assert.deepEqual(lines, ["Cannot understand the definition of an instance"]);
+  }
+});
+
+Deno.test("hostile names reach the page escaped and cannot forge a series", async () => {
+  const names = [
+    'a"} 1\nlibvirt_nova_up 0',
+    "back\\slash",
+    "two\nlines",
+    "emoji 😀",
+    "\u202Eright to left",
+    "x".repeat(10_000),
+  ];
+  const hypervisor = new FakeHypervisor(names.map((novaName, position) => {
+    const uuid = numberedUuid(position);
+    const name = `instance-${position}`;
+    return fakeDomain(position, {
+      xml: novaDomainXml({ name, uuid, novaName, novaProject: novaName }),
+    });
+  }));
+  const families = await scrapeFamilies(newScraper(hypervisor));
+  const samples = families.get("libvirt_nova_instance_cpu_time_total")?.samples ?? [];
+  assert.deepEqual(samples.map(({ labels }) => labels["novaname"]), names);
+  assert.deepEqual(samples.map(({ labels }) => labels["novaproject"]), names);
+  assert.deepEqual(families.get("libvirt_nova_up")?.samples.map(({ value }) => value), [1]);
+});
+
+Deno.test("without libvirt the page says so, each line is logged once, and it recovers by itself", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const lines: string[] = [];
+  const at = (message: string): void => void lines.push(message);
+  const scraper = newScraper(hypervisor, { log: { debug() {}, info: at, warn: at, error: at } });
+  hypervisor.refusal = REFUSED;
+  for (let scrape = 0; scrape < 3; scrape++) {
+    const result = await scraper.scrape();
+    assert.equal(result.isUp, false);
+    assert.match(result.reason ?? "", /Connection refused: start libvirtd/);
+    const families = parsePage(decodePage(result.page));
+    assert.equal(valueOf(families, "libvirt_nova_up"), 0);
+    assert.equal(families.has("libvirt_nova_instance_cpu_time_total"), false);
+  }
+  hypervisor.refusal = undefined;
+  const families = await scrapeFamilies(scraper);
+  assert.equal(valueOf(families, "libvirt_nova_up"), 1);
+  assert.equal(valueOf(families, "libvirt_nova_instance_cpu_time_total"), 1_001);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_errors_total", { kind: "connection" }), 3);
+  assert.deepEqual(lines, ["libvirt is not available", "Over: libvirt is not available"]);
+});
+
+Deno.test("definitions are read once, and again when libvirt says that they changed", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1), fakeDomain(2)]);
+  const scraper = newScraper(hypervisor);
+  await scraper.scrape();
+  await scraper.scrape();
+  hypervisor.domains[0] = fakeDomain(1, {
+    xml: novaDomainXml({ name: "instance-1", uuid: numberedUuid(1), novaName: "renamed" }),
+  });
+  hypervisor.changed.add(numberedUuid(1));
+  const families = await scrapeFamilies(scraper);
+  assert.deepEqual(hypervisor.calls.filter((call) => call.startsWith("describe")), [
+    "describe 2",
+    "describe 1",
+  ]);
+  const names = families.get("libvirt_nova_instance_cpu_time_total")?.samples ?? [];
+  assert.deepEqual(names.map(({ labels }) => labels["novaname"]), ["renamed", "web-2"]);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_definition_cache_misses_total"), 3);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_definition_cache_hits_total"), 3);
+});
+
+Deno.test("a device that the definition lacks has no series until the definition is read again", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const scraper = newScraper(hypervisor);
+  await scraper.scrape();
+  const { numbers, texts } = fakeDomain(1);
+  hypervisor.domains[0] = fakeDomain(1, {
+    numbers: { ...numbers, "block.1.rd.bytes": 9 },
+    texts: { ...texts, "block.1.name": "vdb" },
+    xml: novaDomainXml({
+      name: "instance-1",
+      uuid: numberedUuid(1),
+      novaName: "web-1",
+      disks: [{ target: "vda" }, { target: "vdb", serial: "volume-2" }],
+    }),
+  });
+  const disks = async (): Promise<(string | undefined)[]> =>
+    (await scrapeFamilies(scraper)).get("libvirt_nova_instance_rdbytes")?.samples
+      .map(({ labels }) => `${labels["targetdev"]} ${labels["cindervolume"]}`) ?? [];
+  assert.deepEqual(await disks(), ["vda volume-1"]);
+  assert.deepEqual(await disks(), ["vda ", "vdb volume-2"]);
+});
+
+Deno.test("instances that went away are gone at the next scrape, and one that is restarted is itself again", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1), fakeDomain(2)]);
+  const scraper = newScraper(hypervisor);
+  await scraper.scrape();
+  hypervisor.domains = [fakeDomain(2, { id: 7 })];
+  const families = await scrapeFamilies(scraper);
+  const samples = families.get("libvirt_nova_instance_cpu_time_total")?.samples ?? [];
+  assert.deepEqual(samples.map(({ labels }) => labels["libvirtname"]), ["instance-2"]);
+  assert.equal(hypervisor.calls.at(-2), "describe 1");
+});
+
+Deno.test("an incomplete instance says so, by reason, and keeps what there is", async () => {
+  const verdicts = [
+    Verdict.failed,
+    Verdict.busy,
+    Verdict.withheld,
+    Verdict.quarantined,
+    Verdict.late,
+  ];
+  const numbers = { "cpu.time": 5 };
+  const hypervisor = new FakeHypervisor([
+    fakeDomain(9),
+    ...verdicts.map((verdict, position) => fakeDomain(position, { verdict, numbers })),
+    fakeDomain(8, { verdict: Verdict.gone }),
+  ]);
+  const families = await scrapeFamilies(newScraper(hypervisor));
+  const success = families.get("libvirt_nova_instance_scrape_success")?.samples ?? [];
+  assert.deepEqual(success.map(({ value }) => value), [1, 0, 0, 0, 0, 0]);
+  assert.equal(families.get("libvirt_nova_instance_cpu_time_total")?.samples.length, 6);
+  assert.equal(families.get("libvirt_nova_instance_memory_alloc_kb")?.samples.length, 1);
+  const reasons = families.get("libvirt_nova_exporter_instances_incomplete")?.samples ?? [];
+  assert.deepEqual(
+    reasons.map(({ labels, value }) => [labels["reason"], value]),
+    [["failed", 1], ["busy", 1], ["withheld", 1], ["quarantined", 1], ["late", 1]],
+  );
+});
+
+Deno.test("scrapes at the same time share one collection", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const gate = Promise.withResolvers<void>();
+  hypervisor.gate = gate.promise;
+  const scraper = newScraper(hypervisor);
+  const scrapes = Array.from({ length: 100 }, () => scraper.scrape());
+  gate.resolve();
+  const results = await Promise.all(scrapes);
+  assert.ok(results.every(({ isUp }) => isUp));
+  assert.deepEqual(hypervisor.calls, ["survey", "describe 1", "measure"]);
+});
+
+Deno.test("scrapes within the minimum interval share a collection and say how old it is", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const scraper = newScraper(hypervisor, { minimumIntervalMilliseconds: 60_000 });
+  await scraper.scrape();
+  const families = await scrapeFamilies(scraper);
+  assert.equal(hypervisor.calls.filter((call) => call === "survey").length, 1);
+  const age = valueOf(families, "libvirt_nova_exporter_collection_age_seconds");
+  assert.ok(age !== undefined && age > 0);
+});
+
+Deno.test("a collection that hangs is answered in time, and the next scrape does not start a second", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const gate = Promise.withResolvers<void>();
+  hypervisor.gate = gate.promise;
+  const scraper = newScraper(hypervisor, { timeoutMilliseconds: 30 });
+  for (let scrape = 0; scrape < 2; scrape++) {
+    const result = await scraper.scrape();
+    assert.equal(result.isUp, false);
+    assert.match(result.reason ?? "", /did not end within 30 ms/);
+  }
+  assert.deepEqual(hypervisor.calls, ["survey"]);
+  hypervisor.gate = undefined;
+  gate.resolve();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal((await scraper.scrape()).isUp, true);
+});
+
+Deno.test("a defect inside a scrape costs one page and is counted", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const scraper = newScraper(hypervisor);
+  const { measure } = hypervisor;
+  hypervisor.measure = () => Promise.reject(new Error("on purpose"));
+  const result = await scraper.scrape();
+  assert.equal(result.isUp, false);
+  assert.equal(result.reason, "Internal error: on purpose");
+  hypervisor.measure = measure;
+  const families = await scrapeFamilies(scraper);
+  assert.equal(valueOf(families, "libvirt_nova_up"), 1);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_errors_total", { kind: "internal" }), 1);
+});
+
+Deno.test("failed calls are counted by function and code and logged when they begin", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const lines: unknown[] = [];
+  const warn = (_: string, fields?: Readonly<Record<string, unknown>>): void =>
+    void lines.push(fields);
+  const scraper = newScraper(hypervisor, { log: { debug() {}, info() {}, warn, error() {} } });
+  const message = "Requested operation is not valid: cgroup CPUACCT controller is not mounted";
+  hypervisor.failures = [
+    { call: "virDomainGetCPUStats", code: 55, origin: 10, message, count: 3, handle: 0 },
+  ];
+  await scraper.scrape();
+  const families = await scrapeFamilies(scraper);
+  const labels = { call: "virDomainGetCPUStats", code: "55" };
+  assert.equal(valueOf(families, "libvirt_nova_exporter_libvirt_errors_total", labels), 6);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_errors_total", { kind: "call" }), 6);
+  assert.deepEqual(lines, [
+    { call: "virDomainGetCPUStats", code: 55, count: 3, instance: "instance-1", reason: message },
+  ]);
+});

@@ -1,0 +1,29 @@
+import type { LogWriter } from "../../src/conditions.ts";
+import type { Hypervisor } from "../../src/libvirt/hypervisor.ts";
+import type { Collector } from "../../src/metrics/family.ts";
+import type { ScraperOptions } from "../../src/scrape.ts";
+
+/** Options of a scraper for tests: a generous time, no sharing, and a log that forgets. */
+export function scraperOptions(
+  hypervisor: Hypervisor,
+  collectors: readonly Collector[],
+  changes: Partial<ScraperOptions> = {},
+): ScraperOptions {
+  return {
+    hypervisor,
+    collectors,
+    timeoutMilliseconds: 10_000,
+    minimumIntervalMilliseconds: 0,
+    build: { version: "0.0.0", runtime: "test", architecture: "test" },
+    log: SILENT,
+    ...changes,
+  };
+}
+
+const SILENT: LogWriter = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A page's chunks as text; fails on bytes that are not UTF-8. */
+export function decodePage(chunks: readonly Uint8Array[]): string {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  return chunks.map((chunk) => decoder.decode(chunk)).join("");
+}
