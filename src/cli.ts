@@ -73,6 +73,7 @@ function createCommand(
   flags: readonly Flag[],
   onFlag: (name: string, text: string) => void = (): void => {},
 ): Command {
+  const negatable = new Set(flags.filter(isNegatable).map((flag) => flag.name));
   const command = new Command("libvirt_nova_exporter")
     .usage("[flags]")
     .description(
@@ -88,7 +89,12 @@ function createCommand(
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
-    .configureHelp({ optionDescription: (option) => option.description });
+    .configureHelp({
+      optionTerm: (option) =>
+        negatable.has(option.name()) ? `--[no-]${option.name()}` : option.flags,
+      // It would repeat the default.
+      optionDescription: (option) => option.description,
+    });
   for (const option of flags.flatMap((flag) => createOptions(flag, onFlag))) {
     command.addOption(option);
   }
@@ -116,16 +122,23 @@ function createOptions(
   }
   const short = flag.letter === undefined ? "" : `-${flag.letter}, `;
   const on = new Option(`${short}${name}`, description).argParser(() => onFlag(flag.name, "true"));
-  const off = new Option(`--no-${flag.name}`, `Switches ${name} off`)
-    .argParser(() => onFlag(flag.name, "false"));
-  return (flag.negatable ? [on, off] : [on]).map((option) => option.helpGroup(heading));
+  const off = new Option(`--no-${flag.name}`).argParser(() => onFlag(flag.name, "false"));
+  return (isNegatable(flag) ? [on, off] : [on]).map((option) => option.helpGroup(heading));
+}
+
+function isNegatable(flag: Flag): boolean {
+  return "negatable" in flag && flag.negatable === true;
 }
 
 function describeFlag(flag: Flag): string {
-  const isSaid = "valueName" in flag ? flag.default !== undefined : flag.negatable;
-  if (!isSaid) return flag.description;
-  const value = typeof flag.default === "boolean" ? (flag.default ? "on" : "off") : flag.default;
-  return `${flag.description} (default: ${value})`;
+  if ("valueName" in flag) {
+    return flag.default === undefined
+      ? flag.description
+      : `${flag.description} (default: ${flag.default})`;
+  }
+  return isNegatable(flag)
+    ? `${flag.description} (default: ${flag.default ? "on" : "off"})`
+    : flag.description;
 }
 
 function describeMissingValue(flag: string): string {
@@ -139,7 +152,7 @@ function describeUnknownFlag(argument: string, flags: readonly Flag[]): string {
   // A single dash before a whole name, as Go's programs allow, is the likeliest slip of all.
   const suggestion = suggestFlag(name.replace(/^-+/, "--"), flags);
   return `Unknown flag ${quote(name)}: ${
-    suggestion === undefined ? "leave it out" : `did you mean ${suggestion}?`
+    suggestion === undefined ? "leave it out" : `try ${suggestion}`
   }`;
 }
 
@@ -178,5 +191,10 @@ Examples:
 
 /** Writes the text for `--help`: what the exporter is, its flags by group with their defaults, examples. */
 export function helpText(flags: readonly Flag[] = Object.values(FLAGS)): string {
-  return `${createCommand(flags).helpInformation()}\n${HELP_FOOTER}`;
+  const command = createCommand(flags);
+  command.configureHelp({
+    ...command.configureHelp(),
+    visibleOptions: ({ options }) => options.filter((option) => !option.negate),
+  });
+  return `${command.helpInformation()}\n${HELP_FOOTER}`;
 }

@@ -274,7 +274,7 @@ export function quote(text: string): string {
   const maximumLength = 200;
   const shown = redactUri(text);
   const cut = shown.length > maximumLength ? `${shown.slice(0, maximumLength)}…` : shown;
-  return JSON.stringify(cut.toWellFormed()).replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, "?");
+  return JSON.stringify(cut.toWellFormed()).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?");
 }
 
 /**

@@ -24,7 +24,7 @@ export function createOverflowLog(log: WebLog, limits: WebLimits): (overflow: Ov
   const silentUntil = new Map<Overflow, number>();
   const { maximumConnections, maximumRequestsInFlight } = limits;
   return (overflow) => {
-    const now = Date.now();
+    const now = performance.now();
     const level = now < (silentUntil.get(overflow) ?? 0) ? "debug" : "warn";
     if (level === "warn") silentUntil.set(overflow, now + OVERFLOW_WARNING_MILLISECONDS);
     log[level](OVERFLOW_MESSAGES[overflow], { maximumConnections, maximumRequestsInFlight });

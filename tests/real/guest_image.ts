@@ -20,7 +20,7 @@ export interface GuestImage {
 export const READY_MARKER = "guest ready";
 
 /**
- * The word on the kernel's command line that keeps a guest reading its disks and sending packets once a second, for
+ * The word on the kernel's command line that keeps a guest using its disks and its network cards about once a second, for
  * tests that watch counters grow.
  */
 export const HEARTBEAT_WORD = "guest.heartbeat";
@@ -80,6 +80,10 @@ await_link() {
 announce() {
   arping -q -U -c 1 -I "$1" "$2"
 }
+# The host's end of the card answers, so that both directions count.
+ask_neighbours() {
+  ping6 -q -c 1 -W 1 -I "$1" ff02::1 > /dev/null 2>&1
+}
 
 for_each_card bring_up
 use_disks
@@ -89,7 +93,7 @@ echo "${READY_MARKER}"
 while :; do
   if grep -q "${HEARTBEAT_WORD}" /proc/cmdline; then
     use_disks
-    for_each_card announce
+    for_each_card ask_neighbours
     sleep 1
   else
     sleep 3600
@@ -278,7 +282,7 @@ async function build(directory: string): Promise<void> {
 function removeOutdated(recipe: string): void {
   for (const { name } of [...Deno.readDirSync(CACHE_DIRECTORY)]) {
     if (name === recipe) continue;
-    const builder = /^building-(\d+)$/.exec(name)?.[1];
+    const builder = /^building-(\d+)-/.exec(name)?.[1];
     if (builder === undefined || !isPresent(`/proc/${builder}`)) {
       Deno.removeSync(`${CACHE_DIRECTORY}${name}`, { recursive: true });
     }
@@ -300,10 +304,10 @@ export async function ensureGuestImage(): Promise<GuestImage> {
   reportProgress("Building the kernel and the initramfs of the test guests");
   Deno.mkdirSync(CACHE_DIRECTORY, { recursive: true });
   removeOutdated(recipe);
-  const building = `${CACHE_DIRECTORY}building-${Deno.pid}`;
-  Deno.mkdirSync(building);
+  const building = Deno.makeTempDirSync({ dir: CACHE_DIRECTORY, prefix: `building-${Deno.pid}-` });
   try {
     await build(building);
+    Deno.chmodSync(building, 0o755);
     Deno.renameSync(building, directory);
   } catch (error) {
     Deno.removeSync(building, { recursive: true });

@@ -42,7 +42,9 @@ export interface GuestDomain {
   readonly kernelCommandLine: string;
   readonly disks: readonly GuestDisk[];
   readonly interfaces: readonly GuestInterface[];
-  /** How often the balloon driver reports, in seconds; `undefined` for a balloon that never reports; `"none"` for no balloon. */
+  /**
+   * How often the balloon driver reports, in seconds; `undefined` for one that reports only when it is loaded, `"none"` for no balloon.
+   */
   readonly balloonPeriodSeconds: number | "none" | undefined;
   /** XML inside `<metadata>`, e.g. from {@link novaMetadata}; no such element when left out. */
   readonly metadata?: string;

@@ -5,7 +5,6 @@
  */
 
 import {
-  ensureGuestImage,
   type GuestImage,
   HEARTBEAT_WORD,
   KERNEL_COMMAND_LINE,
@@ -31,11 +30,13 @@ export interface GuestDefinition {
   readonly disks?: readonly NewGuestDisk[];
   /** None. */
   readonly interfaces?: readonly GuestInterface[];
-  /** 1. `"off"` for a balloon that never reports, `"none"` for no balloon at all. */
+  /**
+   * 1. With `"off"` the balloon driver reports once, when it is loaded, and never again; with `"none"` there is no balloon.
+   */
   readonly balloonPeriodSeconds?: number | "off" | "none";
   /** No metadata. XML, e.g. from `novaMetadata()`. */
   readonly metadata?: string;
-  /** False. Keeps the guest reading and writing its disks and sending packets, about once a second. */
+  /** False. Keeps the guest using its disks and its network cards in both directions, about once a second. */
   readonly heartbeat?: boolean;
   /** Nothing. More XML inside `<domain>`. */
   readonly additionalDomainXml?: string;
@@ -127,8 +128,8 @@ function documentOf(
   });
 }
 
-/** Returns the handle of the guests of a libvirtd. */
-export function guestsOf(supervisor: Supervisor, libvirtd: Libvirtd): Guests {
+/** Returns the handle of the guests of a libvirtd, which all boot `image`. */
+export function guestsOf(supervisor: Supervisor, libvirtd: Libvirtd, image: GuestImage): Guests {
   const consoles = new Map<string, string>();
 
   function consoleOf(name: string): string {
@@ -138,7 +139,6 @@ export function guestsOf(supervisor: Supervisor, libvirtd: Libvirtd): Guests {
   }
 
   async function defineGuest(definition: GuestDefinition): Promise<void> {
-    const image = await ensureGuestImage();
     const uuid = definition.uuid ?? crypto.randomUUID();
     const files = filesOf(supervisor.directory, uuid);
     for (const { target, sizeMebibytes = DEFAULT_DISK_MEBIBYTES } of definition.disks ?? []) {

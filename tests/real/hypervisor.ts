@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ensureGuestImage } from "./guest_image.ts";
 import { type GuestDefinition, type Guests, guestsOf } from "./guests.ts";
 import {
   libvirtConfiguration,
@@ -82,10 +83,11 @@ async function startInitialGuest(guests: Guests, initial: InitialGuest): Promise
  * ```
  */
 export async function startHypervisor(options: HypervisorOptions = {}): Promise<Hypervisor> {
+  const image = await ensureGuestImage();
   const supervisor = await startSupervisor(libvirtConfiguration(options.libvirtdSettings ?? {}));
   try {
     const libvirtd = libvirtdIn(supervisor);
-    const guests = guestsOf(supervisor, libvirtd);
+    const guests = guestsOf(supervisor, libvirtd, image);
     await libvirtd.startLibvirtd();
     await forEachLimited(
       options.guests ?? [],

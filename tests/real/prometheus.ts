@@ -164,8 +164,8 @@ async function readLine(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promis
 }
 
 /**
- * Starts Debian's Prometheus on a free port of the loopback address. It scrapes and evaluates rules every second, and ends with
- * `stop()`, and also when this process dies. Call `ensureDebianPackages()` before.
+ * Starts Debian's Prometheus on a free port of the loopback address. It scrapes and evaluates rules every second, for the first time
+ * some 5 s after the start, when it has taken up its targets. It ends with `stop()`, and also when this process dies. Call `ensureDebianPackages()` before.
  *
  * @throws {Error} when it does not get ready; the message has its log
  */

@@ -1,0 +1,135 @@
+import { type Config, redactUri } from "./config.ts";
+import type { Hypervisor } from "./libvirt/hypervisor.ts";
+import { openHypervisor } from "./libvirt/native.ts";
+import { type Log, openLog, writeToStandardError } from "./log.ts";
+import { TEXT_CONTENT_TYPE } from "./metrics/exposition.ts";
+import { COLLECTORS } from "./metrics/mod.ts";
+import { Scraper } from "./scrape.ts";
+import { buildInfo } from "./version.ts";
+import { scrapeTimeoutMilliseconds } from "./web/scrape_timeout.ts";
+import { type PageHandler, startWebServer, type WebServer } from "./web/server.ts";
+
+/** How long libvirt may take to close a connection before the process ends without it. */
+const CLOSE_PATIENCE_MILLISECONDS = 500;
+
+/** A running exporter. */
+export interface Exporter {
+  /** Where it listens. */
+  readonly addresses: WebServer["addresses"];
+  /** Opens the log file anew, as after logrotate. */
+  reopenLog(): void;
+  /** Notes a defect that nobody caught; the exporter goes on. */
+  noteDefect(error: unknown): void;
+  /** Answers the running scrapes, closes everything; takes a little longer than one scrape at most. */
+  stop(reason: string): Promise<void>;
+}
+
+/**
+ * Starts an exporter: its log, libvirt's client library, the web server. libvirt itself need not be there: it is
+ * connected to when it is.
+ *
+ * @throws {NativeLibraryError} without libvirt's client library
+ * @throws {WebServerError} when it cannot listen
+ */
+export async function startExporter(config: Config): Promise<Exporter> {
+  const log = openLog({
+    file: config.logFile,
+    level: config.logLevel,
+    format: config.logFormat,
+    standardError: writeToStandardError,
+  });
+  const hypervisor = await openHypervisor(hypervisorOptions(config));
+  const scraper = newScraper(config, hypervisor, log);
+  const server = await startWebServer({
+    listenAddresses: config.listenAddresses,
+    routes: new Map([[config.path, metricsHandler(scraper)]]),
+    log,
+  });
+  const { version, runtime } = buildInfo();
+  log.info("Started", {
+    version,
+    runtime,
+    uri: redactUri(config.uri),
+    addresses: server.addresses.map(({ host, port }) => `${host} port ${port}`).join(", "),
+    path: config.path,
+  });
+  // Connects and reads the definitions, so that the first scrape finds them.
+  scraper.scrape().then(({ isUp, reason }) => {
+    if (!isUp && config.logFile !== undefined) {
+      writeToStandardError(`libvirt is not available yet, trying again at each scrape: ${reason}`);
+    }
+  });
+  return {
+    addresses: server.addresses,
+    reopenLog(): void {
+      log.reopen();
+      log.info("Reopened the log");
+    },
+    noteDefect: (error) => log.error("Internal error", { error: describe(error) }),
+    async stop(reason): Promise<void> {
+      log.info("Stopping", { reason });
+      await server.close(config.timeoutMilliseconds);
+      await close(hypervisor);
+      log.info("Stopped");
+      log.close();
+    },
+  };
+}
+
+/**
+ * Prints one page through `write`.
+ *
+ * @returns the exit code: 0 when libvirt answered, else 1
+ * @throws {NativeLibraryError} without libvirt's client library
+ */
+export async function printPage(
+  config: Config,
+  write: (chunk: Uint8Array) => Promise<void>,
+): Promise<number> {
+  const log = openLog({
+    file: undefined,
+    level: config.logLevel === "info" ? "warn" : config.logLevel,
+    format: config.logFormat,
+    standardError: writeToStandardError,
+  });
+  const hypervisor = await openHypervisor(hypervisorOptions(config));
+  const { isUp, page } = await newScraper(config, hypervisor, log).scrape();
+  for (const chunk of page) await write(chunk);
+  await close(hypervisor);
+  return isUp ? 0 : 1;
+}
+
+function hypervisorOptions(config: Config): Parameters<typeof openHypervisor>[0] {
+  const { uri, concurrency, maximumAbandoned } = config;
+  return { uri, concurrency, maximumAbandoned };
+}
+
+function newScraper(config: Config, hypervisor: Hypervisor, log: Log): Scraper {
+  const { timeoutMilliseconds, minimumIntervalMilliseconds } = config;
+  return new Scraper({
+    hypervisor,
+    collectors: COLLECTORS,
+    timeoutMilliseconds,
+    minimumIntervalMilliseconds,
+    build: buildInfo(),
+    log,
+  });
+}
+
+function metricsHandler(scraper: Scraper): PageHandler {
+  return async ({ headers }) => {
+    const timeout = scrapeTimeoutMilliseconds(headers["x-prometheus-scrape-timeout-seconds"]);
+    const { page } = await scraper.scrape(timeout);
+    return { status: 200, contentType: TEXT_CONTENT_TYPE, chunks: page };
+  };
+}
+
+/** Closes the connection when libvirt lets it; else it ends with the process. */
+async function close(hypervisor: Hypervisor): Promise<void> {
+  const patience = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_PATIENCE_MILLISECONDS));
+  await Promise.race([hypervisor.close(), patience]);
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
