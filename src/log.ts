@@ -4,14 +4,14 @@ import {
   closeSync,
   constants,
   fstatSync,
+  ftruncateSync,
   openSync,
   readSync,
   realpathSync,
+  renameSync,
   statSync,
-  truncateSync,
   writeSync,
 } from "node:fs";
-import { getRotatingFileSink } from "@logtape/file";
 
 /** Levels from the most to the least talkative. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -247,64 +247,64 @@ function openStream(descriptor: number): LogFile {
   };
 }
 
+// Written by hand, for the rotating sinks of the logging libraries wait until the disk has taken each line:
+// a stalled disk, which is when operators need the exporter most, would stall it too.
 function openRotatingFile(path: string): LogFile {
   endLastLine(path);
-  const sink = getRotatingFileSink(path, {
-    maxSize: MAXIMUM_FILE_BYTES,
-    maxFiles: OLD_FILES,
-    bufferSize: 0,
-    formatter: (record) => `${record.rawMessage}\n`,
-  });
-  let current = statSync(path);
-  let isOpen = true;
+  let descriptor: number | undefined = openSync(path, APPEND);
+  let current = fstatSync(descriptor);
+  let size = current.size;
+
+  function close(): void {
+    const open = descriptor;
+    // Its number may be given out again, so it is closed once, whether that works or not.
+    descriptor = undefined;
+    if (open !== undefined) closeSync(open);
+  }
+
+  function rotate(): void {
+    close();
+    for (let number = OLD_FILES - 1; number > 0; number--) {
+      renameIfPresent(`${path}.${number}`, `${path}.${number + 1}`);
+    }
+    renameIfPresent(path, `${path}.1`);
+    descriptor = openSync(path, APPEND);
+    current = fstatSync(descriptor);
+    size = current.size;
+  }
+
   return {
     write(text): void {
-      const before = statSync(path);
+      const bytes = Buffer.from(`${text}\n`);
+      if (size > 0 && size + bytes.length > MAXIMUM_FILE_BYTES) rotate();
+      if (descriptor === undefined) throw new Error("The log file is closed");
+      // A disk that is about to be full takes the first part of a line only, which is taken back.
       try {
-        sink(toRecord(text));
+        if (writeSync(descriptor, bytes) < bytes.length) throw new PartialWriteError();
       } catch (error) {
-        isOpen = !ROTATION_CALLS.has(systemCall(error));
+        ftruncateSync(descriptor, size);
         throw error;
       }
-      current = statSync(path);
-      const start = current.ino === before.ino ? before.size : 0;
-      // The sink does not notice when a disk that is about to be full takes only the first part of a line.
-      if (current.size < start + Buffer.byteLength(text) + 1) {
-        truncateSync(path, start);
-        throw Object.assign(new Error("The disk took a part of the line only"), { code: "ENOSPC" });
-      }
+      size += bytes.length;
     },
     isReplaced(): boolean {
       const found = statSync(path, { throwIfNoEntry: false });
       return found?.ino !== current.ino || found.dev !== current.dev;
     },
-    close(): void {
-      if (isOpen) sink[Symbol.dispose]();
-      isOpen = false;
-    },
+    close,
   };
 }
 
-/**
- * What the sink calls in a rotation. It has closed its descriptor before, and when such a call fails, closing
- * it a second time could hit a file or connection that has got its number since. Deno's errors do not name
- * their call, but its files have no numbers that are given out again.
- */
-const ROTATION_CALLS: ReadonlySet<unknown> = new Set(["close", "rename", "open"]);
-
-function systemCall(error: unknown): unknown {
-  return error instanceof Error && "syscall" in error ? error.syscall : undefined;
+class PartialWriteError extends Error {
+  readonly code = "ENOSPC";
 }
 
-function toRecord(text: string): Parameters<ReturnType<typeof getRotatingFileSink>>[0] {
-  return {
-    category: [],
-    level: "info",
-    message: [text],
-    rawMessage: text,
-    timestamp: 0,
-    properties: {},
-  };
+function renameIfPresent(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  }
 }
 
 // A power failure may have cut the last line off, and the next one must not be glued to it.

@@ -1,0 +1,69 @@
+/**
+ * Sets up, builds, and serves the demo hypervisor. Arguments go to the exporter, after the demo's own:
+ * `npm start -- --port 9200`.
+ */
+import { main, say, StepError } from "./progress.ts";
+import { EXECUTABLE, ROOT, setUp } from "./set_up.ts";
+
+const DEMO = `${ROOT}/contrib/demo/hypervisor.xml`;
+const DEFAULT_PORT = 9100;
+/** Ports that the demo tries: a node_exporter often has the first. */
+const PORTS_TO_TRY = 20;
+const START_PATIENCE_MILLISECONDS = 10_000;
+
+await main(async () => {
+  await setUp();
+  const own = Deno.args.some((argument) => /^--(port|web\.listen-address)\b/.test(argument));
+  const port = own ? undefined : findFreePort();
+  const args = [
+    "--uri",
+    `test://${encodeURI(DEMO)}`,
+    "--log",
+    "-",
+    ...(port === undefined ? [] : ["--port", `${port}`]),
+    ...Deno.args,
+  ];
+  const exporter = new Deno.Command(EXECUTABLE, { args, stdin: "null" }).spawn();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    // A terminal's Ctrl-C reaches the exporter by itself as well; a second signal would cut its end short.
+    Deno.addSignalListener(signal, () => {
+      if (signal === "SIGTERM") exporter.kill("SIGTERM");
+    });
+  }
+  if (port !== undefined) await tellWhenReady(port);
+  const { code } = await exporter.status;
+  return code;
+});
+
+function findFreePort(): number {
+  for (let port = DEFAULT_PORT; port < DEFAULT_PORT + PORTS_TO_TRY; port++) {
+    try {
+      Deno.listen({ hostname: "0.0.0.0", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+  throw new StepError("No free port from 9100 to 9119: give one, as in npm start -- --port 9200");
+}
+
+async function tellWhenReady(port: number): Promise<void> {
+  const address = `http://localhost:${port}/metrics`;
+  const patience = Date.now() + START_PATIENCE_MILLISECONDS;
+  while (Date.now() < patience) {
+    const isReady = await fetch(address).then((response) => response.text()).then(
+      () => true,
+      () => false,
+    );
+    if (isReady) {
+      say(`
+Serving a demo hypervisor at ${address} (Ctrl-C ends it). Try next:
+  curl -s ${address} | grep cpu_time
+  curl -s ${address} | grep 'novaproject="webshop"'
+  dist/libvirt_nova_exporter --help
+`);
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
