@@ -26,25 +26,10 @@ export async function buildNative(): Promise<void> {
   await Deno.rename(`${ADDON}.new`, ADDON);
 }
 
-/** Builds the single executable, for every x86-64 processor. */
+/** Builds the single executable for this system; on x86-64 it runs on every processor. */
 export async function buildExecutable(): Promise<void> {
-  await Deno.mkdir(`${ROOT}/dist`, { recursive: true });
-  const runtime = `${ROOT}/node_modules/@oven/bun-linux-x64-baseline/bin/bun`;
-  const options = [
-    "--compile",
-    "--minify",
-    "--bytecode",
-    "--format=esm",
-    "--target=bun-linux-x64-baseline",
-  ];
-  await step("Building the executable", [
-    `${ROOT}/node_modules/.bin/bun`,
-    "build",
-    ...options,
-    `--compile-executable-path=${runtime}`,
-    `${ROOT}/mod.ts`,
-    `--outfile=${EXECUTABLE}`,
-  ], { cwd: ROOT });
+  const script = `${ROOT}/scripts/compile_executable.mjs`;
+  await step("Building the executable", ["node", script], { cwd: ROOT });
 }
 
 /** Sees to it that libvirt's client library is there, with the system's package manager when it may. */

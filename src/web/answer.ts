@@ -68,7 +68,11 @@ export async function sendPage(
   options: SendOptions,
 ): Promise<SendOutcome> {
   if (options.signal.aborted) return "client gone";
-  response.writeHead(page.status, pageHeaders(page, options.close));
+  response.statusCode = page.status;
+  // Deno's writeHead() does not check that headers have no line ends; setHeader() does in all runtimes.
+  for (const [name, value] of Object.entries(pageHeaders(page, options.close))) {
+    response.setHeader(name, value);
+  }
   const tooSlow = new AbortController();
   const signal = AbortSignal.any([options.signal, tooSlow.signal]);
   const deadline = setTimeout(() => tooSlow.abort(), options.answerMilliseconds);
