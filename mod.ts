@@ -8,7 +8,7 @@ import process from "node:process";
 import { parseCommandLine, UsageError } from "./src/cli.ts";
 import type { Config } from "./src/config.ts";
 import { printPage, startExporter } from "./src/exporter.ts";
-import { writeToStandardError } from "./src/log.ts";
+import { tellOnStandardError } from "./src/log.ts";
 import { versionText } from "./src/version.ts";
 
 /** Exit code of a shell's commands for a wrong command line. */
@@ -34,7 +34,7 @@ async function main(): Promise<number> {
           : await serve(invocation.config);
     }
   } catch (error) {
-    writeToStandardError(
+    tellOnStandardError(
       `libvirt_nova_exporter: ${error instanceof Error ? error.message : String(error)}`,
     );
     return error instanceof UsageError ? USAGE_EXIT_CODE : 1;

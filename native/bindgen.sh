@@ -12,7 +12,7 @@ functions+='|virConnectListAllDomains|virConnectGetAllDomainStats|virDomainListG
 functions+='|virConnectDomainEventRegisterAny|virConnectDomainEventDeregisterAny'
 functions+='|virDomainRef|virDomainFree|virDomainGetID|virDomainGetName|virDomainGetUUID|virDomainGetXMLDesc'
 functions+='|virDomainGetCPUStats|virDomainMemoryStats|virDomainBlockStats|virDomainInterfaceStats'
-functions+='|virDomainIsActive'
+functions+='|virDomainIsActive|virDomainGetControlInfo'
 
 types='virErrorNumber|virErrorDomain|virDomainStatsTypes|virConnectGetAllDomainStatsFlags|virTypedParameterType'
 types+='|virDomainMemoryStatTags|virDomainEventID|virConnectListAllDomainsFlags|virDomainControlState'

@@ -1,3 +1,5 @@
+// deno-lint-ignore-file explicit-function-return-type -- JavaScript has no types
+//
 // Compiles the single executable of the exporter from mod.ts and the shim that lies in native/, which must have been
 // built for the same target. Plain JavaScript for Node, because the container image is built on Alpine Linux, for
 // which there is no Deno.
@@ -40,7 +42,7 @@ function runtimeOf(packageName) {
   return join(root, "node_modules", "@oven", packageName, "bin", "bun");
 }
 
-function compile(target) {
+function chooseRuntime(target) {
   const choices = targets[target];
   if (choices === undefined) {
     fail(`No executable for "${target}": name one of ${Object.keys(targets).join(", ")}`);
@@ -48,18 +50,25 @@ function compile(target) {
   const choice = choices.find(([, packageName]) => existsSync(runtimeOf(packageName)));
   if (choice === undefined) {
     const names = choices.map(([, packageName]) => `@oven/${packageName}`).join(" or ");
-    fail(`The npm package ${names} is missing: run "npm ci" on the target's system`);
+    fail(`The npm package ${names} is missing: run "npm ci" on a "${target}" system`);
   }
   const [bunTarget, packageName] = choice;
+  return { bunTarget, runtime: runtimeOf(packageName) };
+}
+
+function compile(target) {
+  const { bunTarget, runtime } = chooseRuntime(target);
   mkdirSync(dirname(executable), { recursive: true });
-  const { error, status } = spawnSync(join(root, "node_modules", ".bin", "bun"), [
+  // The host's runtime is also the compiler. Its package is used rather than the one named "bun", which would have to
+  // run an install script first.
+  const { error, status } = spawnSync(chooseRuntime(hostTarget()).runtime, [
     "build",
     "--compile",
     "--minify",
     "--bytecode",
     "--format=esm",
     `--target=${bunTarget}`,
-    `--compile-executable-path=${runtimeOf(packageName)}`,
+    `--compile-executable-path=${runtime}`,
     join(root, "mod.ts"),
     `--outfile=${executable}`,
   ], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });

@@ -1,11 +1,13 @@
 import { type Config, redactUri } from "./config.ts";
 import type { Hypervisor } from "./libvirt/hypervisor.ts";
 import { openHypervisor } from "./libvirt/native.ts";
-import { type Log, openLog, writeToStandardError } from "./log.ts";
+import { type Log, openLog, tellOnStandardError, writeToStandardError } from "./log.ts";
 import { TEXT_CONTENT_TYPE } from "./metrics/exposition.ts";
 import { COLLECTORS } from "./metrics/mod.ts";
+import { fileDescriptorLimit } from "./metrics/process.ts";
 import { Scraper } from "./scrape.ts";
 import { buildInfo } from "./version.ts";
+import { connectionLimits } from "./web/request_limits.ts";
 import { scrapeTimeoutMilliseconds } from "./web/scrape_timeout.ts";
 import { type PageHandler, startWebServer, type WebServer } from "./web/server.ts";
 
@@ -43,6 +45,7 @@ export async function startExporter(config: Config): Promise<Exporter> {
   const server = await startWebServer({
     listenAddresses: config.listenAddresses,
     routes: new Map([[config.path, metricsHandler(scraper)]]),
+    limits: connectionLimits(fileDescriptorLimit()),
     log,
   });
   const { version, runtime } = buildInfo();
@@ -56,7 +59,9 @@ export async function startExporter(config: Config): Promise<Exporter> {
   // Connects and reads the definitions, so that the first scrape finds them.
   scraper.scrape().then(({ isUp, reason }) => {
     if (!isUp && config.logFile !== undefined) {
-      writeToStandardError(`libvirt is not available yet, trying again at each scrape: ${reason}`);
+      tellOnStandardError(
+        `libvirt_nova_exporter: libvirt is not available yet, trying again at each scrape: ${reason}`,
+      );
     }
   });
   return {

@@ -126,6 +126,15 @@ export function writeToStandardError(line: string): void {
   writeSync(standardError, `${line}\n`);
 }
 
+/** Like {@linkcode writeToStandardError}, but gives the line up when standard error cannot be written. */
+export function tellOnStandardError(line: string): void {
+  try {
+    writeToStandardError(line);
+  } catch {
+    // There is nowhere left to say so.
+  }
+}
+
 interface KeptFile {
   /** Says whether the line is in the file. */
   write(line: string): boolean;

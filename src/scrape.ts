@@ -30,10 +30,12 @@ const MAXIMUM_DEFINITION_AGE_MILLISECONDS = 5 * 60_000;
 /** Definitions read at a time: enough to keep the workers busy, few enough to stop in time. */
 const DEFINITION_BATCH = 64;
 
-/** Shares of a scrape's time: until when libvirt is asked, until when definitions are read, and for one call. */
+/** Shares of a scrape's time: until when libvirt is asked, and for one call. */
 const LIBVIRT_SHARE = 0.9;
-const DEFINITIONS_SHARE = 0.45;
 const CALL_SHARE = 0.5;
+
+/** Share of the time that is left after the survey, which may have waited long for libvirt, to read definitions. */
+const DEFINITIONS_SHARE = 0.5;
 
 /** `virErrorNumber` of a domain that no longer exists. Source: virterror.h. */
 const NO_DOMAIN = 42;
@@ -141,7 +143,9 @@ export class Scraper {
     }
     this.#roster.enrol(survey);
     const conditions = new Map<string, Condition>();
-    await this.#describe(question, deadline - timeout * DEFINITIONS_SHARE, conditions);
+    const surveyedAt = performance.now();
+    const describeUntil = surveyedAt + (deadline - surveyedAt) * DEFINITIONS_SHARE;
+    await this.#describe(question, describeUntil, conditions);
     clock.end("describe");
     const measurement = await hypervisor.measure(question(CALL_SHARE));
     clock.end("measure");

@@ -16,11 +16,16 @@ interface ServerProcess {
   readonly port: number;
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
   readonly url: string;
-  readonly processId: number;
   state(): Promise<WebServerState>;
   openFiles(): Promise<number>;
-  /** Sends SIGTERM and resolves with what the process printed after its report and its exit code. */
-  terminate(): Promise<{ readonly output: string; readonly code: number }>;
+  /** Sends SIGTERM and waits for the process to end. */
+  terminate(): Promise<ProcessEnd>;
+}
+
+interface ProcessEnd {
+  /** Lines printed after the report. */
+  readonly output: string;
+  readonly code: number;
 }
 
 const RUNTIMES: readonly Runtime[] = [
@@ -29,6 +34,8 @@ const RUNTIMES: readonly Runtime[] = [
 ];
 const SERVER_SCRIPT = new URL("./web_server_process.ts", import.meta.url).pathname;
 const LOOPBACK: WebServerSetup["listenAddresses"] = [{ host: "127.0.0.1", port: 0 }];
+/** Ends a server process that a test waits for in vain; far beyond what any test takes. */
+const LONGEST_PROCESS_MILLISECONDS = 60_000;
 const GET = "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n";
 const METRICS = "first 1\nsecond 2\n";
 const BIG_PAGE_BYTES = 15 * 1024 * 1024;
@@ -41,34 +48,44 @@ const IMPATIENT: Partial<WebLimits> = {
   stallMilliseconds: 300,
 };
 
+interface StartedProcess {
+  readonly processId: number;
+  readonly report: WebServerReport;
+  /** Sends a signal, if one is given, and waits for the process to end. */
+  end(signal?: Deno.Signal): Promise<ProcessEnd>;
+}
+
 async function startProcess(
-  runtime: Runtime,
+  { command: [program = "", ...programArguments] }: Runtime,
   setup: Partial<WebServerSetup>,
-): Promise<
-  {
-    readonly child: Deno.ChildProcess;
-    readonly lines: AsyncIterator<string>;
-    readonly report: WebServerReport;
-  }
-> {
-  const [program = "", ...arguments_] = runtime.command;
+): Promise<StartedProcess> {
+  const wholeSetup = {
+    listenAddresses: LOOPBACK,
+    limits: {},
+    closeMilliseconds: 10_000,
+    ...setup,
+  };
   const child = new Deno.Command(program, {
-    args: [
-      ...arguments_,
-      SERVER_SCRIPT,
-      JSON.stringify({
-        listenAddresses: LOOPBACK,
-        limits: {},
-        closeMilliseconds: 10_000,
-        ...setup,
-      }),
-    ],
+    args: [...programArguments, SERVER_SCRIPT, JSON.stringify(wholeSetup)],
     stdout: "piped",
   }).spawn();
+  const guard = setTimeout(() => child.kill("SIGKILL"), LONGEST_PROCESS_MILLISECONDS);
   const lines = readLines(child.stdout);
   const first = await lines.next();
-  assert.equal(first.done, false, "The server process printed nothing");
-  return { child, lines, report: JSON.parse(first.value) };
+  return {
+    processId: child.pid,
+    report: JSON.parse(first.value),
+    end: async (signal) => {
+      if (signal !== undefined) child.kill(signal);
+      const output: string[] = [];
+      for (let line = await lines.next(); !line.done; line = await lines.next()) {
+        output.push(line.value);
+      }
+      const { code } = await child.status;
+      clearTimeout(guard);
+      return { output: output.join("\n"), code };
+    },
+  };
 }
 
 async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, string> {
@@ -86,18 +103,8 @@ async function withServer(
   setup: Partial<WebServerSetup>,
   use: (server: ServerProcess) => Promise<void>,
 ): Promise<void> {
-  const { child, lines, report } = await startProcess(runtime, setup);
-  let ended: Promise<{ readonly output: string; readonly code: number }> | undefined;
-  const end = async (
-    signal: Deno.Signal,
-  ): Promise<{ readonly output: string; readonly code: number }> => {
-    child.kill(signal);
-    const output: string[] = [];
-    for (let line = await lines.next(); !line.done; line = await lines.next()) {
-      output.push(line.value);
-    }
-    return { output: output.join("\n"), code: (await child.status).code };
-  };
+  const { processId, report, end } = await startProcess(runtime, setup);
+  let ended: Promise<ProcessEnd> | undefined;
   try {
     assert.ok("addresses" in report, `The server did not start: ${JSON.stringify(report)}`);
     const port = report.addresses[0]?.port ?? 0;
@@ -106,9 +113,8 @@ async function withServer(
       port,
       addresses: report.addresses,
       url,
-      processId: child.pid,
       state: async () => await (await fetch(`${url}/state`)).json(),
-      openFiles: async () => (await readdir(`/proc/${child.pid}/fd`)).length,
+      openFiles: async () => (await readdir(`/proc/${processId}/fd`)).length,
       terminate: () => ended ??= end("SIGTERM"),
     });
   } finally {
@@ -803,10 +809,16 @@ for (const runtime of RUNTIMES) {
     try {
       for (const [listenAddress, message] of cases) {
         await t.step(message, async () => {
-          // The address before it was bound and has to be let go, or the process would not end.
-          const { child, lines, report } = await startProcess(runtime, {
+          const { report, end } = await startProcess(runtime, {
             listenAddresses: [...LOOPBACK, listenAddress],
           });
+          // The process only ends by itself once the address bound before is let go.
+          assert.deepEqual(await end(), { output: "", code: 0 });
+          assert.ok("error" in report, `It started: ${JSON.stringify(report)}`);
+          assert.equal(report.name, "WebServerError");
+          assert.equal(report.error.split("\n").length, 1);
+          assert.ok(report.error.startsWith(`Cannot listen on ${message}`), report.error);
+        });
           assert.ok("error" in report, `It started: ${JSON.stringify(report)}`);
           assert.equal(report.name, "WebServerError");
           assert.equal(report.error.split("\n").length, 1);

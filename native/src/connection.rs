@@ -210,9 +210,7 @@ impl Connection {
             (bindings::VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, device),
             (bindings::VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, device),
         ] {
-            let opaque = Arc::into_raw(Arc::clone(changes))
-                .cast_mut()
-                .cast::<c_void>();
+            let opaque = Arc::into_raw(Arc::clone(changes)).cast_mut().cast::<c_void>();
             // SAFETY: the connection is open; a null domain means all of them; `opaque` is a counted
             // reference that libvirt gives back to `release` when the callback is removed.
             let number = unsafe {
@@ -258,10 +256,7 @@ impl Domain {
         connection: &Arc<Connection>,
         pointer: NonNull<bindings::virDomain>,
     ) -> Self {
-        Self {
-            connection: Arc::clone(connection),
-            pointer,
-        }
+        Self { connection: Arc::clone(connection), pointer }
     }
 
     /// The connection it belongs to.

@@ -70,13 +70,11 @@ impl Undertaker {
     /// The system's reason when no thread can be started.
     pub fn start() -> std::io::Result<Self> {
         let (sender, receiver) = channel::<Box<dyn Send>>();
-        thread::Builder::new()
-            .name(String::from("libvirt-close"))
-            .spawn(move || {
-                for thing in receiver {
-                    drop(thing);
-                }
-            })?;
+        thread::Builder::new().name(String::from("libvirt-close")).spawn(move || {
+            for thing in receiver {
+                drop(thing);
+            }
+        })?;
         Ok(Self { sender })
     }
 
@@ -133,13 +131,9 @@ impl Connector {
             }
             let now = Instant::now();
             if now >= deadline {
-                return Err(state
-                    .failure
-                    .clone()
-                    .filter(|_| state.opening == 0)
-                    .unwrap_or_else(|| {
-                        LibvirtError::own(CALL, "libvirt did not answer before the deadline")
-                    }));
+                return Err(state.failure.clone().filter(|_| state.opening == 0).unwrap_or_else(
+                    || LibvirtError::own(CALL, "libvirt did not answer before the deadline"),
+                ));
             }
             let until = match state.next_attempt(now) {
                 Some(at) if at <= now => {
@@ -150,22 +144,15 @@ impl Connector {
                 None => deadline,
             };
             let pause = until.saturating_duration_since(now);
-            state = self
-                .changed
-                .wait_timeout(state, pause)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state =
+                self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// Stops using the connection with this serial number.
     pub fn discard(&self, serial: u64) {
         let mut state = self.lock();
-        if state
-            .connection
-            .as_ref()
-            .is_some_and(|connection| connection.serial() == serial)
-        {
+        if state.connection.as_ref().is_some_and(|connection| connection.serial() == serial) {
             self.give_up(&mut state);
         }
     }
@@ -174,10 +161,8 @@ impl Connector {
     /// once it is there. The present one stays in use until then.
     pub fn replace(self: &Arc<Self>, serial: u64) {
         let mut state = self.lock();
-        let is_current = state
-            .connection
-            .as_ref()
-            .is_some_and(|connection| connection.serial() == serial);
+        let is_current =
+            state.connection.as_ref().is_some_and(|connection| connection.serial() == serial);
         let now = Instant::now();
         if is_current && state.next_attempt(now).is_some_and(|at| at <= now) {
             self.attempt(&mut state);
@@ -206,22 +191,13 @@ impl Connector {
         state.opening += 1;
         let serial = state.counts.attempts;
         let connector = Arc::clone(self);
-        let started = thread::Builder::new()
-            .name(String::from("libvirt-open"))
-            .spawn(move || {
-                let result = Connection::open(
-                    connector.library,
-                    &connector.uri,
-                    serial,
-                    &connector.changes,
-                );
-                connector.finish(result);
-            });
+        let started = thread::Builder::new().name(String::from("libvirt-open")).spawn(move || {
+            let result =
+                Connection::open(connector.library, &connector.uri, serial, &connector.changes);
+            connector.finish(result);
+        });
         if let Err(error) = started {
-            state.fail(LibvirtError::own(
-                CALL,
-                format!("no thread could be started: {error}"),
-            ));
+            state.fail(LibvirtError::own(CALL, format!("no thread could be started: {error}")));
         }
     }
 
@@ -278,11 +254,7 @@ mod tests {
     #[test]
     fn a_hung_attempt_is_joined_for_a_minute_and_a_few_at_most_pile_up() {
         let now = Instant::now();
-        let mut state = State {
-            last_attempt: Some(now),
-            opening: 1,
-            ..State::default()
-        };
+        let mut state = State { last_attempt: Some(now), opening: 1, ..State::default() };
         assert_eq!(state.next_attempt(now), Some(now + HUNG_ATTEMPT_AGE));
         state.opening = MAXIMUM_HUNG_ATTEMPTS;
         assert_eq!(state.next_attempt(now), None);

@@ -25,12 +25,7 @@ pub struct Additions {
 impl Dictionary {
     /// An empty table that starts anew beyond `limit` strings.
     pub fn new(limit: usize) -> Self {
-        Self {
-            numbers: HashMap::new(),
-            strings: Vec::new(),
-            delivered: 0,
-            limit,
-        }
+        Self { numbers: HashMap::new(), strings: Vec::new(), delivered: 0, limit }
     }
 
     /// The number of `string`, new or known.
@@ -55,10 +50,7 @@ impl Dictionary {
     /// What was added since the last delivery.
     pub fn additions(&mut self) -> Additions {
         let base = u32::try_from(self.delivered).expect("the limit is far below u32::MAX");
-        let strings = self.strings[self.delivered..]
-            .iter()
-            .map(|bytes| text(bytes))
-            .collect();
+        let strings = self.strings[self.delivered..].iter().map(|bytes| text(bytes)).collect();
         self.delivered = self.strings.len();
         Additions { base, strings }
     }
@@ -96,10 +88,7 @@ mod tests {
         );
         dictionary.number(b"tap1");
         let second = dictionary.additions();
-        assert_eq!(
-            (second.base, second.strings),
-            (2, vec![String::from("tap1")])
-        );
+        assert_eq!((second.base, second.strings), (2, vec![String::from("tap1")]));
         assert!(dictionary.additions().strings.is_empty());
     }
 

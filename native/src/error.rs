@@ -44,12 +44,7 @@ pub struct LibvirtError {
 impl LibvirtError {
     /// A failure that libvirt did not report itself.
     pub fn own(call: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            call,
-            code: code::NONE,
-            origin: 0,
-            message: message.into(),
-        }
+        Self { call, code: code::NONE, origin: 0, message: message.into() }
     }
 
     /// Whether libvirt says that it cannot do this at all, as opposed to not now.
@@ -80,21 +75,12 @@ impl LibvirtError {
             let text = unsafe { CStr::from_ptr(error.message) };
             text.to_string_lossy().into_owned()
         };
-        Self {
-            call,
-            code: error.code,
-            origin: error.domain,
-            message,
-        }
+        Self { call, code: error.code, origin: error.domain, message }
     }
 }
 
 impl fmt::Display for LibvirtError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{}: {} (code {})",
-            self.call, self.message, self.code
-        )
+        write!(formatter, "{}: {} (code {})", self.call, self.message, self.code)
     }
 }

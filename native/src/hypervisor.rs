@@ -3,7 +3,7 @@
 //! One thread (the coordinator) takes the questions in turn. It makes no libvirt call itself: those run on
 //! the pool, so that it can answer in time whatever libvirt does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::CString;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use crate::connector::{ConnectionCounts, Connector, Undertaker};
 use crate::dictionary::{Additions, Dictionary};
 use crate::error::{LibvirtError, code};
 use crate::library::Library;
-use crate::pool::{Abandoned, Limits, Need, Outcome, Pool, Subject, Task};
+use crate::pool::{Abandoned, Answer, Limits, Need, Outcome, Pool, Subject, Task};
 use crate::stats::{self, Row, SharedDictionary};
 
 /// Strings that the dictionary holds before it starts anew: far more than a full host has at a time
@@ -295,11 +295,7 @@ impl Coordinator {
 
     fn status(&self) -> Status {
         let (connections, connected) = self.connector.counts();
-        Status {
-            connected,
-            connections,
-            abandoned: self.pool.abandoned(),
-        }
+        Status { connected, connections, abandoned: self.pool.abandoned() }
     }
 
     fn survey(&mut self, question: Question) -> Survey {
@@ -309,14 +305,11 @@ impl Coordinator {
             other => other,
         };
         match listed {
-            Ok((connection, list)) => self.enrol(connection, list),
+            Ok((connection, list)) => self.enrol(question, connection, list),
             Err((failure, _)) => {
                 // Domains of a survey that failed must not be measured as if they were current.
                 self.bury_domains();
-                Survey {
-                    failure: Some(failure),
-                    ..Survey::default()
-                }
+                Survey { failure: Some(failure), ..Survey::default() }
             }
         }
     }
@@ -328,42 +321,42 @@ impl Coordinator {
         question: Question,
     ) -> Result<(Arc<Connection>, Vec<(Domain, Row)>), (LibvirtError, bool)> {
         const CALL: &str = "virConnectGetAllDomainStats";
-        let connection = self
-            .connector
-            .acquire(question.deadline)
-            .map_err(|error| (error, false))?;
+        let connection =
+            self.connector.acquire(question.deadline).map_err(|error| (error, false))?;
         let groups = question.groups & stats::GROUPS_WITHOUT_MONITOR
             | bindings::VIR_DOMAIN_STATS_STATE
             | bindings::VIR_DOMAIN_STATS_INTERFACE;
         let (asked, dictionary) = (Arc::clone(&connection), Arc::clone(&self.dictionary));
         let task = Task {
             subject: Subject::Connection(connection.serial()),
+            lane: connection.serial(),
             need: Need::Nothing,
-            work: Box::new(move || stats::all_domains(&asked, groups, &dictionary)),
+            work: Box::new(move || Answer {
+                value: stats::all_domains(&asked, groups, &dictionary),
+                is_lost: false,
+            }),
         };
-        let limits = Limits {
-            task: question.call_limit,
-            all: question.deadline,
-        };
+        let limits = Limits { task: question.call_limit, all: question.deadline };
         match self.pool.run(vec![task], limits).pop() {
             Some(Outcome::Done(Ok(list))) => Ok((connection, list)),
             Some(Outcome::Done(Err(error))) => Err((error, !connection.is_alive())),
             _ => {
                 self.connector.discard(connection.serial());
-                Err((
-                    LibvirtError::own(CALL, "libvirt did not answer before the deadline"),
-                    false,
-                ))
+                Err((LibvirtError::own(CALL, "libvirt did not answer before the deadline"), false))
             }
         }
     }
 
     fn bury_domains(&mut self) {
-        self.undertaker
-            .bury((self.connection.take(), std::mem::take(&mut self.domains)));
+        self.undertaker.bury((self.connection.take(), std::mem::take(&mut self.domains)));
     }
 
-    fn enrol(&mut self, connection: Arc<Connection>, list: Vec<(Domain, Row)>) -> Survey {
+    fn enrol(
+        &mut self,
+        question: Question,
+        connection: Arc<Connection>,
+        list: Vec<(Domain, Row)>,
+    ) -> Survey {
         let is_same = self
             .connection
             .as_ref()
@@ -386,12 +379,7 @@ impl Coordinator {
                 let handle = self.next_handle;
                 self.next_handle = self.next_handle.wrapping_add(1);
                 let (uuid, id, name) = (uuid_text(&key.0), key.1, domain.name());
-                survey.appeared.push(Appeared {
-                    handle,
-                    uuid,
-                    id,
-                    name,
-                });
+                survey.appeared.push(Appeared { handle, uuid, id, name });
                 handle
             });
             if known.is_some() && (noted.all || noted.domains.contains(&key.0)) {
@@ -399,52 +387,74 @@ impl Coordinator {
             }
             roster.insert(key, handle);
             survey.handles.push(handle);
-            domains.push(Surveyed {
-                handle,
-                domain: Arc::new(domain),
-                row,
-            });
+            domains.push(Surveyed { handle, domain: Arc::new(domain), row });
         }
         if self.devices.len() > domains.len() {
-            let present: std::collections::HashSet<u32> = survey.handles.iter().copied().collect();
+            let present: HashSet<u32> = survey.handles.iter().copied().collect();
             self.devices.retain(|handle, _| present.contains(handle));
         }
         self.roster = roster;
         self.domains = domains;
+        self.release_orphans(question);
         survey
+    }
+
+    /// Finds out about domains whose call was lost with its connection: when the domain is gone, or libvirt says
+    /// that its monitor is not occupied, no worker of the daemon is at it any more.
+    fn release_orphans(&self, question: Question) {
+        let orphans: HashSet<Subject> = self.pool.orphans().into_iter().collect();
+        if orphans.is_empty() {
+            return;
+        }
+        let mut gone = orphans.clone();
+        let mut tasks = Vec::new();
+        for surveyed in &self.domains {
+            let subject = subject(&surveyed.domain);
+            if !gone.remove(&subject) {
+                continue;
+            }
+            let domain = Arc::clone(&surveyed.domain);
+            let lane = domain.connection().serial();
+            let work = Box::new(move || Answer {
+                value: (subject, stats::is_monitor_occupied(&domain)),
+                is_lost: false,
+            });
+            tasks.push(Task { subject, lane, need: Need::Nothing, work });
+        }
+        let limits = Limits { task: question.call_limit, all: question.deadline };
+        let free = self.pool.run(tasks, limits).into_iter().filter_map(|outcome| match outcome {
+            Outcome::Done((subject, Ok(false))) => Some(subject),
+            _ => None,
+        });
+        for subject in gone.into_iter().chain(free) {
+            self.pool.release(subject);
+        }
     }
 
     fn describe(&self, question: Question, handles: &[u32]) -> Vec<Description> {
         const CALL: &str = "virDomainGetXMLDesc";
-        let wanted: std::collections::HashSet<u32> = handles.iter().copied().collect();
-        let domains: Vec<&Surveyed> = self
-            .domains
-            .iter()
-            .filter(|domain| wanted.contains(&domain.handle))
-            .collect();
-        let needs_job = self
-            .connection
-            .as_ref()
-            .is_some_and(|connection| connection.definition_needs_job());
+        let wanted: HashSet<u32> = handles.iter().copied().collect();
+        let domains: Vec<&Surveyed> =
+            self.domains.iter().filter(|domain| wanted.contains(&domain.handle)).collect();
+        let needs_job =
+            self.connection.as_ref().is_some_and(|connection| connection.definition_needs_job());
         let tasks = domains
             .iter()
             .map(|surveyed| {
                 let domain = Arc::clone(&surveyed.domain);
+                let work = move || {
+                    let value = stats::xml(&domain);
+                    Answer { value, is_lost: !domain.connection().is_alive() }
+                };
                 Task {
-                    subject: subject(&domain),
-                    need: if needs_job {
-                        Need::Monitor
-                    } else {
-                        Need::Nothing
-                    },
-                    work: Box::new(move || stats::xml(&domain)) as Box<_>,
+                    subject: subject(&surveyed.domain),
+                    lane: surveyed.domain.connection().serial(),
+                    need: if needs_job { Need::Monitor } else { Need::Nothing },
+                    work: Box::new(work) as Box<_>,
                 }
             })
             .collect();
-        let limits = Limits {
-            task: question.call_limit,
-            all: question.deadline,
-        };
+        let limits = Limits { task: question.call_limit, all: question.deadline };
         let outcomes = self.pool.run(tasks, limits);
         domains
             .into_iter()
@@ -453,19 +463,14 @@ impl Coordinator {
                 let definition = match outcome {
                     Outcome::Done(definition) => definition,
                     Outcome::Late => {
-                        self.connector
-                            .replace(surveyed.domain.connection().serial());
+                        self.connector.replace(surveyed.domain.connection().serial());
                         Err(LibvirtError::own(CALL, "libvirt did not answer in time"))
                     }
-                    Outcome::Quarantined | Outcome::Withheld => Err(LibvirtError::own(
-                        CALL,
-                        "not asked while earlier calls are out",
-                    )),
+                    Outcome::Quarantined | Outcome::Withheld => {
+                        Err(LibvirtError::own(CALL, "not asked while earlier calls are out"))
+                    }
                 };
-                Description {
-                    handle: surveyed.handle,
-                    definition,
-                }
+                Description { handle: surveyed.handle, definition }
             })
             .collect()
     }
@@ -485,15 +490,13 @@ impl Coordinator {
                 owners.push(index);
                 tasks.push(Task {
                     subject: subject(&surveyed.domain),
+                    lane: surveyed.domain.connection().serial(),
                     need,
                     work,
                 });
             }
         }
-        let limits = Limits {
-            task: question.call_limit,
-            all: question.deadline,
-        };
+        let limits = Limits { task: question.call_limit, all: question.deadline };
         let outcomes = self.pool.run(tasks, limits);
         let mut verdicts = vec![Verdict::Complete; self.domains.len()];
         let mut failures = Failures::default();
@@ -517,10 +520,7 @@ impl Coordinator {
         {
             self.connector.replace(connection.serial());
         }
-        let rows = self
-            .domains
-            .iter_mut()
-            .map(|surveyed| std::mem::take(&mut surveyed.row));
+        let rows = self.domains.iter_mut().map(|surveyed| std::mem::take(&mut surveyed.row));
         let additions = stats::lock(&self.dictionary).additions();
         columns(rows, &verdicts, additions, failures)
     }
@@ -528,11 +528,7 @@ impl Coordinator {
     /// The calls for one domain: each value from the cheapest call that has it. What needs no monitor is a
     /// task of its own, so that a hung guest keeps it.
     fn plan(&self, surveyed: &Surveyed, groups: u32, marks: Marks) -> Vec<(Need, Work)> {
-        let devices = self
-            .devices
-            .get(&surveyed.handle)
-            .cloned()
-            .unwrap_or_default();
+        let devices = self.devices.get(&surveyed.handle).cloned().unwrap_or_default();
         let domain = &surveyed.domain;
         let reader = Reader {
             domain: Arc::clone(domain),
@@ -547,17 +543,18 @@ impl Coordinator {
             groups & !stats::GROUPS_WITHOUT_MONITOR & !bindings::VIR_DOMAIN_STATS_CPU_TOTAL;
         if wants_cpu || wants_interfaces {
             let reader = reader.clone();
-            let work_without = move || reader.without_monitor(wants_cpu, wants_interfaces);
+            let work_without =
+                move || reader.answer(reader.without_monitor(wants_cpu, wants_interfaces));
             work.push((Need::Nothing, Box::new(work_without)));
         }
         if wants_monitor != 0 {
             let has_bulk = self.has_bulk;
             let work_with = move || {
-                if has_bulk {
+                reader.answer(if has_bulk {
                     reader.with_monitor(wants_monitor)
                 } else {
                     reader.call_by_call(wants_monitor)
-                }
+                })
             };
             work.push((Need::Monitor, Box::new(work_with)));
         }
@@ -565,7 +562,7 @@ impl Coordinator {
     }
 }
 
-type Work = Box<dyn FnOnce() -> Reading + Send>;
+type Work = Box<dyn FnOnce() -> Answer<Reading> + Send>;
 
 /// Field numbers that tell whether libvirt asked the guest's monitor.
 #[derive(Clone, Copy)]
@@ -584,6 +581,11 @@ struct Reader {
 }
 
 impl Reader {
+    fn answer(&self, value: Reading) -> Answer<Reading> {
+        let is_lost = !value.errors.is_empty() && !self.domain.connection().is_alive();
+        Answer { value, is_lost }
+    }
+
     fn without_monitor(&self, wants_cpu: bool, wants_interfaces: bool) -> Reading {
         let mut reading = Reading::default();
         if wants_cpu {
@@ -607,16 +609,9 @@ impl Reader {
             [target] if groups & block != 0 => Some(target),
             _ => None,
         };
-        let bulk = if lone_disk.is_some() {
-            groups & !block
-        } else {
-            groups
-        };
+        let bulk = if lone_disk.is_some() { groups & !block } else { groups };
         if bulk != 0 {
-            self.keep(
-                &mut reading,
-                stats::one_domain(&self.domain, bulk, &self.dictionary),
-            );
+            self.keep(&mut reading, stats::one_domain(&self.domain, bulk, &self.dictionary));
             reading.is_busy = bulk & bindings::VIR_DOMAIN_STATS_BALLOON != 0
                 && !reading.row.has(self.marks.balloon)
                 || bulk & block != 0
@@ -689,14 +684,7 @@ impl Failures {
     fn count(&mut self, handle: u32, errors: Vec<LibvirtError>) {
         for error in errors {
             let key = (error.call, error.code);
-            self.0
-                .entry(key)
-                .or_insert(Failure {
-                    error,
-                    handle,
-                    count: 0,
-                })
-                .count += 1;
+            self.0.entry(key).or_insert(Failure { error, handle, count: 0 }).count += 1;
         }
     }
 }
@@ -742,9 +730,7 @@ fn columns(
             measurement.texts.push(text);
         }
         measurement.offsets.push(length(&measurement.fields));
-        measurement
-            .text_offsets
-            .push(length(&measurement.text_fields));
+        measurement.text_offsets.push(length(&measurement.text_fields));
     }
     measurement
 }

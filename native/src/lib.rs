@@ -162,10 +162,7 @@ impl JsHypervisor {
     /// # Errors
     /// When the library is missing (code `LibraryMissing`), the URI holds a NUL byte, or no thread can start.
     #[napi(constructor)]
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "napi-rs hands objects over by value"
-    )]
+    #[allow(clippy::needless_pass_by_value, reason = "napi-rs hands objects over by value")]
     pub fn new(options: HypervisorOptions) -> Result<Self> {
         let library = library::library()
             .map_err(|reason| Error::new(NapiStatus::GenericFailure, reason.to_string()))?;
@@ -198,10 +195,7 @@ impl JsHypervisor {
     /// # Errors
     /// Only when the runtime cannot make a promise.
     #[napi(ts_return_type = "Promise<JsDescription[]>")]
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "napi-rs hands arrays over by value"
-    )]
+    #[allow(clippy::needless_pass_by_value, reason = "napi-rs hands arrays over by value")]
     pub fn describe<'env>(
         &self,
         env: &'env Env,
@@ -210,13 +204,9 @@ impl JsHypervisor {
     ) -> Result<Object<'env>> {
         let (answer, promise) = env.create_deferred()?;
         let reply = deferred_reply(answer, |descriptions: Vec<Description>| {
-            descriptions
-                .into_iter()
-                .map(JsDescription::from)
-                .collect::<Vec<_>>()
+            descriptions.into_iter().map(JsDescription::from).collect::<Vec<_>>()
         });
-        self.hypervisor
-            .describe(question.into(), handles.to_vec(), reply);
+        self.hypervisor.describe(question.into(), handles.to_vec(), reply);
         Ok(promise)
     }
 
@@ -235,8 +225,7 @@ impl JsHypervisor {
     /// Says which devices a domain has, by target name.
     #[napi]
     pub fn set_devices(&self, handle: u32, disks: Vec<String>, interfaces: Vec<String>) {
-        self.hypervisor
-            .set_devices(handle, Devices { disks, interfaces });
+        self.hypervisor.set_devices(handle, Devices { disks, interfaces });
     }
 
     /// The state of the connection: a promise of a `JsStatus`.
@@ -337,16 +326,10 @@ impl From<Description> for JsDescription {
     fn from(description: Description) -> Self {
         let handle = description.handle;
         match description.definition {
-            Ok(xml) => Self {
-                handle,
-                xml: Some(xml),
-                failure: None,
-            },
-            Err(error) => Self {
-                handle,
-                xml: None,
-                failure: Some(JsFailure::new(error, Some(handle), 1)),
-            },
+            Ok(xml) => Self { handle, xml: Some(xml), failure: None },
+            Err(error) => {
+                Self { handle, xml: None, failure: Some(JsFailure::new(error, Some(handle), 1)) }
+            }
         }
     }
 }
@@ -363,11 +346,7 @@ impl From<Measurement> for JsMeasurement {
             texts: measurement.texts.into(),
             dictionary_base: measurement.dictionary_base,
             dictionary_strings: measurement.dictionary_strings,
-            failures: measurement
-                .failures
-                .into_iter()
-                .map(JsFailure::from)
-                .collect(),
+            failures: measurement.failures.into_iter().map(JsFailure::from).collect(),
         }
     }
 }

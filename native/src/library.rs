@@ -1,5 +1,6 @@
 //! libvirt's client library, opened at run time, and its event loop.
 
+use std::error::Error;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::OnceLock;
@@ -31,7 +32,7 @@ fn open() -> Result<Library, String> {
     silence_log();
     // SAFETY: loading runs the library's constructors; libvirt's only set up its own data. The
     // declarations were generated from libvirt's headers, whose ABI has been stable since 0.x.
-    let api = unsafe { bindings::Libvirt::new(FILE_NAME) }.map_err(|error| error.to_string())?;
+    let api = unsafe { bindings::Libvirt::new(FILE_NAME) }.map_err(|error| reason_of(&error))?;
     // SAFETY: virInitialize may be called at any time, any number of times.
     if unsafe { (api.virInitialize)() } < 0 {
         return Err(String::from("virInitialize failed"));
@@ -57,6 +58,11 @@ fn open() -> Result<Library, String> {
         })
         .map_err(|error| format!("the event thread did not start: {error}"))?;
     Ok(Library { api })
+}
+
+/// What the system's loader said: the error itself only says which of its functions failed.
+fn reason_of(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Keeps libvirt's warnings off standard error, unless the operator configured its log.

@@ -6,7 +6,12 @@
 //!
 //! A call that needs a guest's monitor holds one of the daemon's workers while it is out, and those are
 //! what everybody else on the host needs too. Such calls are *guarded*: abandoned and running ones together
-//! never exceed `maximum_abandoned`, and once that many are abandoned no further one is made.
+//! never exceed `maximum_abandoned`, and once that many are abandoned no further one is made. The daemon serves
+//! five requests of one connection at a time (`max_client_requests`) and does not even read keepalive messages
+//! beyond; so of one connection (a *lane*) at most four guarded calls are out.
+//!
+//! When a connection is lost its calls return, but the daemon's workers stay where they are. Such a call is
+//! *orphaned*: it counts as abandoned until the caller has found out that the guest answers again.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,14 +37,27 @@ pub enum Need {
     Monitor,
 }
 
+/// How many guarded calls of one connection may be out.
+const LANE_LIMIT: usize = 4;
+
+/// What a piece of work gave.
+pub struct Answer<T> {
+    /// The result.
+    pub value: T,
+    /// Whether the connection was lost meanwhile, so that the daemon may still be at it.
+    pub is_lost: bool,
+}
+
 /// One piece of work.
 pub struct Task<T> {
     /// What it asks about.
     pub subject: Subject,
+    /// The connection it uses, by serial number.
+    pub lane: u64,
     /// What it needs.
     pub need: Need,
     /// The work; it runs on a thread of the pool.
-    pub work: Box<dyn FnOnce() -> T + Send>,
+    pub work: Box<dyn FnOnce() -> Answer<T> + Send>,
 }
 
 /// How a task ended.
@@ -108,20 +126,30 @@ struct State {
 struct Out {
     guarded: usize,
     free: usize,
+    orphaned: usize,
+}
+
+impl Out {
+    fn is_empty(&self) -> bool {
+        self.guarded + self.free + self.orphaned == 0
+    }
 }
 
 struct Ticket {
     number: u64,
     index: usize,
     subject: Subject,
+    lane: u64,
     need: Need,
-    run: Box<dyn FnOnce() + Send>,
+    /// Returns whether the connection was lost.
+    run: Box<dyn FnOnce() -> bool + Send>,
 }
 
 struct Running {
     ticket: u64,
     index: usize,
     subject: Subject,
+    lane: u64,
     need: Need,
     since: Instant,
     abandoned: bool,
@@ -145,10 +173,7 @@ impl Pool {
             progress: Condvar::new(),
             maximum_abandoned: maximum_abandoned.max(1),
         };
-        Self {
-            shared: Arc::new(shared),
-            concurrency: concurrency.max(1),
-        }
+        Self { shared: Arc::new(shared), concurrency: concurrency.max(1) }
     }
 
     /// Runs the tasks and returns how each ended, in the same order. It returns when all have ended or the
@@ -169,15 +194,17 @@ impl Pool {
             let results = Arc::clone(&results);
             let work = task.work;
             let run = Box::new(move || {
-                let result = work();
+                let Answer { value, is_lost } = work();
                 if let Some(slot) = lock(&results).get_mut(index) {
-                    *slot = Some(result);
+                    *slot = Some(value);
                 }
+                is_lost
             });
             let ticket = Ticket {
                 number: state.next_ticket,
                 index,
                 subject: task.subject,
+                lane: task.lane,
                 need: task.need,
                 run,
             };
@@ -212,6 +239,24 @@ impl Pool {
             free: state.abandoned_free,
             subjects: state.out.len(),
         }
+    }
+
+    /// The subjects of orphaned calls.
+    pub fn orphans(&self) -> Vec<Subject> {
+        let state = self.shared.lock();
+        let orphans = state.out.iter().filter(|(_, out)| out.orphaned > 0);
+        orphans.map(|(subject, _)| *subject).collect()
+    }
+
+    /// Takes the orphaned calls of a subject off the books: the daemon is no longer at them.
+    pub fn release(&self, subject: Subject) {
+        let mut state = self.shared.lock();
+        let Some(out) = state.out.get_mut(&subject) else { return };
+        let released = std::mem::take(&mut out.orphaned);
+        if out.is_empty() {
+            state.out.remove(&subject);
+        }
+        state.abandoned_guarded -= released;
     }
 
     fn wait<'a>(
@@ -280,17 +325,14 @@ impl Shared {
                 return;
             }
             let Some(ticket) = state.take(self.maximum_abandoned) else {
-                state = self
-                    .work
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             drop(state);
             // A panic is a defect, but it must not take the thread's place in the books with it.
-            let _ = catch_unwind(AssertUnwindSafe(ticket.run));
+            let is_lost = catch_unwind(AssertUnwindSafe(ticket.run)).unwrap_or(false);
             state = self.lock();
-            let was_abandoned = state.finish(ticket.number);
+            let was_abandoned = state.finish(ticket.number, is_lost);
             if state.pending == 0 || was_abandoned {
                 self.progress.notify_all();
             }
@@ -306,7 +348,7 @@ impl State {
     fn is_out(&self, subject: Subject, need: Need) -> bool {
         self.out.get(&subject).is_some_and(|out| match need {
             Need::Nothing => out.free > 0,
-            Need::Monitor => out.free + out.guarded > 0,
+            Need::Monitor => !out.is_empty(),
         })
     }
 
@@ -320,7 +362,9 @@ impl State {
             && let Some(ticket) = self.free.pop_front()
         {
             ticket
-        } else if self.abandoned_guarded + self.guarded_running < maximum {
+        } else if self.abandoned_guarded + self.guarded_running < maximum
+            && self.out_in_lane(self.guarded.front()?.lane, |_| true) < LANE_LIMIT
+        {
             self.guarded.pop_front()?
         } else {
             return None;
@@ -332,6 +376,7 @@ impl State {
             ticket: ticket.number,
             index: ticket.index,
             subject: ticket.subject,
+            lane: ticket.lane,
             need: ticket.need,
             since: Instant::now(),
             abandoned: false,
@@ -339,40 +384,39 @@ impl State {
         Some(ticket)
     }
 
+    /// How many guarded calls of a connection are out, of those that `counts` says.
+    fn out_in_lane(&self, lane: u64, counts: impl Fn(&Running) -> bool) -> usize {
+        let guarded = self.running.iter().filter(|one| one.need == Need::Monitor);
+        guarded.filter(|one| one.lane == lane && counts(one)).count()
+    }
+
     /// Books a call that has returned; true when it had been abandoned.
-    fn finish(&mut self, ticket: u64) -> bool {
-        let position = self
-            .running
-            .iter()
-            .position(|running| running.ticket == ticket);
-        let running = self
-            .running
-            .swap_remove(position.expect("a running ticket is on the list"));
-        if !running.abandoned {
-            if running.need == Need::Monitor {
-                self.guarded_running -= 1;
-            }
-            self.settle(running.index, Verdict::Returned);
-            return false;
-        }
-        let out = self
-            .out
-            .get_mut(&running.subject)
-            .expect("an abandoned call's subject is out");
-        match running.need {
-            Need::Nothing => {
-                out.free -= 1;
+    fn finish(&mut self, ticket: u64, is_lost: bool) -> bool {
+        let position = self.running.iter().position(|running| running.ticket == ticket);
+        let running = self.running.swap_remove(position.expect("a running ticket is on the list"));
+        match (running.need, running.abandoned) {
+            (Need::Nothing, false) => {}
+            (Need::Nothing, true) => {
                 self.abandoned_free -= 1;
+                self.out.entry(running.subject).or_default().free -= 1;
             }
-            Need::Monitor => {
-                out.guarded -= 1;
+            (Need::Monitor, false) => self.guarded_running -= 1,
+            (Need::Monitor, true) => {
                 self.abandoned_guarded -= 1;
+                self.out.entry(running.subject).or_default().guarded -= 1;
             }
         }
-        if out.free + out.guarded == 0 {
+        if is_lost && running.need == Need::Monitor {
+            self.abandoned_guarded += 1;
+            self.out.entry(running.subject).or_default().orphaned += 1;
+        }
+        if self.out.get(&running.subject).is_some_and(Out::is_empty) {
             self.out.remove(&running.subject);
         }
-        true
+        if !running.abandoned {
+            self.settle(running.index, Verdict::Returned);
+        }
+        running.abandoned
     }
 
     fn abandon(&mut self, position: usize) {
@@ -412,7 +456,10 @@ impl State {
                 self.settle(ticket.index, Verdict::Withheld);
             }
         }
-        if self.abandoned_guarded >= maximum {
+        let is_lane_full = self.guarded.front().is_some_and(|ticket| {
+            self.out_in_lane(ticket.lane, |running| running.abandoned) >= LANE_LIMIT
+        });
+        if self.abandoned_guarded >= maximum || is_lane_full {
             while let Some(ticket) = self.guarded.pop_front() {
                 self.settle(ticket.index, Verdict::Withheld);
             }
@@ -433,11 +480,7 @@ impl State {
     fn next_overdue(&self, limits: Limits) -> Instant {
         let waiting = self.running.iter().filter(|running| !running.abandoned);
         // A task that has not started yet is looked at again when one task's time has passed.
-        waiting
-            .map(|running| running.since)
-            .min()
-            .unwrap_or_else(Instant::now)
-            + limits.task
+        waiting.map(|running| running.since).min().unwrap_or_else(Instant::now) + limits.task
     }
 }
 
@@ -455,29 +498,27 @@ mod tests {
         Subject::Domain([number; 16], i32::from(number))
     }
 
+    fn task(
+        subject: Subject,
+        need: Need,
+        work: impl FnOnce() -> u32 + Send + 'static,
+    ) -> Task<u32> {
+        let work = Box::new(move || Answer { value: work(), is_lost: false });
+        Task { subject, lane: 1, need, work }
+    }
+
     fn quick(subject: Subject, need: Need, value: u32) -> Task<u32> {
-        Task {
-            subject,
-            need,
-            work: Box::new(move || value),
-        }
+        task(subject, need, move || value)
     }
 
     /// A task that hangs until the returned sender is dropped.
     fn hanging(subject: Subject, need: Need) -> (Task<u32>, Sender<()>) {
         let (release, blocked): (Sender<()>, Receiver<()>) = channel();
-        let work = Box::new(move || {
+        let hang = move || {
             let _ = blocked.recv();
             0
-        });
-        (
-            Task {
-                subject,
-                need,
-                work,
-            },
-            release,
-        )
+        };
+        (task(subject, need, hang), release)
     }
 
     fn limits(task: u64, all: u64) -> Limits {
@@ -490,10 +531,7 @@ mod tests {
     fn settle(pool: &Pool) {
         let patience = Instant::now() + Duration::from_secs(10);
         while pool.abandoned() != Abandoned::default() {
-            assert!(
-                Instant::now() < patience,
-                "abandoned calls were not taken off the books"
-            );
+            assert!(Instant::now() < patience, "abandoned calls were not taken off the books");
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -501,9 +539,7 @@ mod tests {
     #[test]
     fn results_come_in_the_order_of_the_tasks() {
         let pool = Pool::new(4, 5);
-        let tasks = (0..200)
-            .map(|value| quick(domain(1), Need::Monitor, value))
-            .collect();
+        let tasks = (0..200).map(|value| quick(domain(1), Need::Monitor, value)).collect();
         let outcomes = pool.run(tasks, limits(10_000, 10_000));
         assert_eq!(outcomes, (0..200).map(Outcome::Done).collect::<Vec<_>>());
     }
@@ -512,71 +548,82 @@ mod tests {
     fn one_hung_subject_loses_only_itself_and_is_quarantined_until_it_is_back() {
         let pool = Pool::new(2, 5);
         let (hung, release) = hanging(domain(1), Need::Monitor);
-        let tasks = vec![
-            hung,
-            quick(domain(2), Need::Monitor, 2),
-            quick(domain(3), Need::Nothing, 3),
-        ];
+        let tasks =
+            vec![hung, quick(domain(2), Need::Monitor, 2), quick(domain(3), Need::Nothing, 3)];
         let outcomes = pool.run(tasks, limits(30, 5_000));
-        assert_eq!(
-            outcomes,
-            [Outcome::Late, Outcome::Done(2), Outcome::Done(3)]
-        );
-        assert_eq!(
-            pool.abandoned(),
-            Abandoned {
-                guarded: 1,
-                free: 0,
-                subjects: 1
-            }
-        );
+        assert_eq!(outcomes, [Outcome::Late, Outcome::Done(2), Outcome::Done(3)]);
+        assert_eq!(pool.abandoned(), Abandoned { guarded: 1, free: 0, subjects: 1 });
 
-        let again = vec![
-            quick(domain(1), Need::Monitor, 1),
-            quick(domain(1), Need::Nothing, 4),
-        ];
+        let again = vec![quick(domain(1), Need::Monitor, 1), quick(domain(1), Need::Nothing, 4)];
         let outcomes = pool.run(again, limits(5_000, 5_000));
         assert_eq!(outcomes, [Outcome::Quarantined, Outcome::Done(4)]);
 
         drop(release);
         settle(&pool);
-        let outcomes = pool.run(
-            vec![quick(domain(1), Need::Monitor, 1)],
-            limits(5_000, 5_000),
-        );
+        let outcomes = pool.run(vec![quick(domain(1), Need::Monitor, 1)], limits(5_000, 5_000));
         assert_eq!(outcomes, [Outcome::Done(1)]);
     }
 
     #[test]
     fn at_the_bound_nothing_guarded_is_asked_and_free_tasks_go_on() {
         let pool = Pool::new(4, 5);
-        let (tasks, releases): (Vec<_>, Vec<_>) = (0..30)
-            .map(|number| hanging(domain(number), Need::Monitor))
-            .unzip();
-        let outcomes = pool.run(tasks, limits(30, 5_000));
-        let late = outcomes
-            .iter()
-            .filter(|outcome| **outcome == Outcome::Late)
-            .count();
-        let withheld = outcomes
-            .iter()
-            .filter(|outcome| **outcome == Outcome::Withheld)
-            .count();
-        assert_eq!((late, withheld), (5, 25));
+        let mut releases = Vec::new();
+        for lane in [1, 2] {
+            let (mut tasks, senders): (Vec<_>, Vec<_>) =
+                (0..30).map(|number| hanging(domain(number), Need::Monitor)).unzip();
+            releases.extend(senders);
+            for task in &mut tasks {
+                task.lane = lane;
+            }
+            let outcomes = pool.run(tasks, limits(30, 5_000));
+            let late = outcomes.iter().filter(|outcome| **outcome == Outcome::Late).count();
+            assert_eq!(late, if lane == 1 { LANE_LIMIT } else { 5 - LANE_LIMIT });
+        }
+        assert_eq!(pool.abandoned(), Abandoned { guarded: 5, free: 0, subjects: 5 });
 
-        let again = vec![
-            quick(domain(99), Need::Monitor, 1),
-            quick(domain(1), Need::Nothing, 2),
-        ];
+        let again = vec![quick(domain(99), Need::Monitor, 1), quick(domain(1), Need::Nothing, 2)];
         let outcomes = pool.run(again, limits(5_000, 5_000));
         assert_eq!(outcomes, [Outcome::Withheld, Outcome::Done(2)]);
         drop(releases);
         settle(&pool);
-        let outcomes = pool.run(
-            vec![quick(domain(99), Need::Monitor, 1)],
-            limits(5_000, 5_000),
-        );
+        let outcomes = pool.run(vec![quick(domain(99), Need::Monitor, 1)], limits(5_000, 5_000));
         assert_eq!(outcomes, [Outcome::Done(1)]);
+    }
+
+    #[test]
+    fn a_connection_is_left_room_for_what_needs_no_monitor() {
+        let pool = Pool::new(8, 20);
+        let (tasks, releases): (Vec<_>, Vec<_>) =
+            (0..10).map(|number| hanging(domain(number), Need::Monitor)).unzip();
+        let outcomes = pool.run(tasks, limits(30, 5_000));
+        let late = outcomes.iter().filter(|outcome| **outcome == Outcome::Late).count();
+        assert_eq!(late, LANE_LIMIT);
+        assert_eq!(outcomes.last(), Some(&Outcome::Withheld));
+        drop(releases);
+        settle(&pool);
+    }
+
+    #[test]
+    fn a_call_that_lost_its_connection_is_out_until_it_is_released() {
+        let pool = Pool::new(2, 2);
+        let lost = |number| Task {
+            subject: domain(number),
+            lane: 1,
+            need: Need::Monitor,
+            work: Box::new(|| Answer { value: 0, is_lost: true }),
+        };
+        pool.run(vec![lost(1), lost(2)], limits(5_000, 5_000));
+        assert_eq!(pool.abandoned(), Abandoned { guarded: 2, free: 0, subjects: 2 });
+        let again = || vec![quick(domain(1), Need::Monitor, 1), quick(domain(3), Need::Monitor, 3)];
+        let outcomes = pool.run(again(), limits(5_000, 5_000));
+        assert_eq!(outcomes, [Outcome::Quarantined, Outcome::Withheld]);
+        assert_eq!(pool.orphans().len(), 2);
+        pool.release(domain(1));
+        pool.release(domain(1));
+        let outcomes = pool.run(again(), limits(5_000, 5_000));
+        assert_eq!(outcomes, [Outcome::Done(1), Outcome::Done(3)]);
+        pool.release(domain(2));
+        assert_eq!(pool.abandoned(), Abandoned::default());
     }
 
     #[test]
@@ -589,17 +636,12 @@ mod tests {
         let tasks = (1..40)
             .map(|number| {
                 let (now, most) = (Arc::clone(&now), Arc::clone(&most));
-                let work = Box::new(move || {
+                task(domain(number), Need::Monitor, move || {
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     thread::sleep(Duration::from_millis(1));
                     now.fetch_sub(1, Ordering::SeqCst);
                     0
-                });
-                Task {
-                    subject: domain(number),
-                    need: Need::Monitor,
-                    work,
-                }
+                })
             })
             .collect();
         pool.run(tasks, limits(5_000, 5_000));
@@ -614,10 +656,7 @@ mod tests {
     fn the_deadline_of_all_ends_the_wait_whatever_the_tasks_do() {
         let pool = Pool::new(1, 5);
         let (hung, release) = hanging(Subject::Connection(1), Need::Nothing);
-        let outcomes = pool.run(
-            vec![hung, quick(domain(1), Need::Nothing, 1)],
-            limits(60_000, 30),
-        );
+        let outcomes = pool.run(vec![hung, quick(domain(1), Need::Nothing, 1)], limits(60_000, 30));
         assert_eq!(outcomes, [Outcome::Late, Outcome::Withheld]);
         drop(release);
     }
@@ -625,15 +664,9 @@ mod tests {
     #[test]
     fn a_task_that_panics_loses_only_its_own_result() {
         let pool = Pool::new(1, 5);
-        let panicking = Task {
-            subject: domain(1),
-            need: Need::Monitor,
-            work: Box::new(|| panic!("on purpose")),
-        };
-        let outcomes = pool.run(
-            vec![panicking, quick(domain(2), Need::Monitor, 2)],
-            limits(5_000, 5_000),
-        );
+        let panicking = task(domain(1), Need::Monitor, || panic!("on purpose"));
+        let outcomes =
+            pool.run(vec![panicking, quick(domain(2), Need::Monitor, 2)], limits(5_000, 5_000));
         assert_eq!(outcomes, [Outcome::Late, Outcome::Done(2)]);
         assert_eq!(pool.abandoned(), Abandoned::default());
     }

@@ -64,11 +64,7 @@ impl Row {
     /// Some calls of libvirt give -1 for what they do not know.
     fn known(&mut self, dictionary: &mut Dictionary, field: &str, value: i64) {
         if value >= 0 {
-            self.number(
-                dictionary,
-                field.as_bytes(),
-                to_double(value.cast_unsigned()),
-            );
+            self.number(dictionary, field.as_bytes(), to_double(value.cast_unsigned()));
         }
     }
 }
@@ -330,12 +326,32 @@ pub fn xml(domain: &Domain) -> Result<String, LibvirtError> {
 pub fn has_gone(domain: &Domain, error: &LibvirtError) -> bool {
     match error.code {
         code::NO_DOMAIN => true,
-        code::OPERATION_INVALID => {
-            // SAFETY: the domain is valid; the call needs neither monitor nor job.
-            unsafe { (domain.library().api.virDomainIsActive)(domain.pointer()) != 1 }
-        }
+        // SAFETY: the domain is valid; the call needs neither monitor nor job.
+        code::OPERATION_INVALID => match unsafe {
+            (domain.library().api.virDomainIsActive)(domain.pointer())
+        } {
+            0 => true,
+            1 => false,
+            _ => LibvirtError::last(domain.library(), "virDomainIsActive").code == code::NO_DOMAIN,
+        },
         _ => false,
     }
+}
+
+/// Whether a call is at the domain's monitor at this moment. Needs neither the monitor nor the domain's job.
+///
+/// # Errors
+/// What libvirt said.
+pub fn is_monitor_occupied(domain: &Domain) -> Result<bool, LibvirtError> {
+    let mut information = bindings::virDomainControlInfo { state: 0, details: 0, stateTime: 0 };
+    // SAFETY: the domain is valid and the structure may be written to; no flags.
+    let result = unsafe {
+        (domain.library().api.virDomainGetControlInfo)(domain.pointer(), &raw mut information, 0)
+    };
+    if result < 0 {
+        return Err(LibvirtError::last(domain.library(), "virDomainGetControlInfo"));
+    }
+    Ok(information.state == bindings::VIR_DOMAIN_CONTROL_OCCUPIED)
 }
 
 /// The records of a bulk reply.
@@ -356,10 +372,7 @@ impl Records {
             unsafe { slice::from_raw_parts(self.pointer, self.count) }
         };
         // SAFETY: the entries point to records of the same reply, or are null.
-        records
-            .iter()
-            .filter_map(|record| unsafe { record.as_ref() })
-            .map(Record)
+        records.iter().filter_map(|record| unsafe { record.as_ref() }).map(Record)
     }
 }
 
@@ -407,11 +420,7 @@ fn bulk(
         let mut pointer = ptr::null_mut();
         let count = call(&raw mut pointer, flags);
         match usize::try_from(count) {
-            Ok(count) => Ok(Records {
-                connection: Arc::clone(connection),
-                pointer,
-                count,
-            }),
+            Ok(count) => Ok(Records { connection: Arc::clone(connection), pointer, count }),
             Err(_) => Err(LibvirtError::last(library, name)),
         }
     };
@@ -419,12 +428,7 @@ fn bulk(
         return attempt(flags);
     }
     match attempt(flags | bindings::VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT) {
-        Err(error)
-            if matches!(
-                error.code,
-                code::INVALID_ARGUMENT | code::ARGUMENT_UNSUPPORTED
-            ) =>
-        {
+        Err(error) if matches!(error.code, code::INVALID_ARGUMENT | code::ARGUMENT_UNSUPPORTED) => {
             let records = attempt(flags)?;
             connection.forget_nowait();
             Ok(records)
@@ -516,18 +520,12 @@ fn value_of(parameter: &bindings::virTypedParameter) -> Value<'_> {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "Prometheus's samples are doubles"
-)]
+#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
 fn to_double(value: u64) -> f64 {
     value as f64
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "Prometheus's samples are doubles"
-)]
+#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
 fn signed_to_double(value: i64) -> f64 {
     value as f64
 }
@@ -582,53 +580,18 @@ mod tests {
             parameters.push(parameter);
         };
         let text = c"vda".as_ptr().cast_mut();
-        add(
-            "int",
-            bindings::VIR_TYPED_PARAM_INT,
-            ParameterValue { i: -3 },
-        );
-        add(
-            "uint",
-            bindings::VIR_TYPED_PARAM_UINT,
-            ParameterValue { ui: 3 },
-        );
-        add(
-            "llong",
-            bindings::VIR_TYPED_PARAM_LLONG,
-            ParameterValue { l: -1024 },
-        );
-        add(
-            "ullong",
-            bindings::VIR_TYPED_PARAM_ULLONG,
-            ParameterValue { ul: 1 << 53 },
-        );
-        add(
-            "double",
-            bindings::VIR_TYPED_PARAM_DOUBLE,
-            ParameterValue { d: 0.5 },
-        );
-        add(
-            "boolean",
-            bindings::VIR_TYPED_PARAM_BOOLEAN,
-            ParameterValue { b: 1 },
-        );
-        add(
-            "string",
-            bindings::VIR_TYPED_PARAM_STRING,
-            ParameterValue { s: text },
-        );
-        add(
-            "null",
-            bindings::VIR_TYPED_PARAM_STRING,
-            ParameterValue { s: ptr::null_mut() },
-        );
+        add("int", bindings::VIR_TYPED_PARAM_INT, ParameterValue { i: -3 });
+        add("uint", bindings::VIR_TYPED_PARAM_UINT, ParameterValue { ui: 3 });
+        add("llong", bindings::VIR_TYPED_PARAM_LLONG, ParameterValue { l: -1024 });
+        add("ullong", bindings::VIR_TYPED_PARAM_ULLONG, ParameterValue { ul: 1 << 53 });
+        add("double", bindings::VIR_TYPED_PARAM_DOUBLE, ParameterValue { d: 0.5 });
+        add("boolean", bindings::VIR_TYPED_PARAM_BOOLEAN, ParameterValue { b: 1 });
+        add("string", bindings::VIR_TYPED_PARAM_STRING, ParameterValue { s: text });
+        add("null", bindings::VIR_TYPED_PARAM_STRING, ParameterValue { s: ptr::null_mut() });
         add("future", 99, ParameterValue { i: 1 });
         let row = read_parameters(&mut dictionary, &parameters);
         let values: Vec<f64> = row.numbers.iter().map(|(_, value)| *value).collect();
-        assert_eq!(
-            values,
-            [-3.0, 3.0, -1024.0, 9_007_199_254_740_992.0, 0.5, 1.0]
-        );
+        assert_eq!(values, [-3.0, 3.0, -1024.0, 9_007_199_254_740_992.0, 0.5, 1.0]);
         assert_eq!(row.texts.len(), 1);
         let strings = dictionary.additions().strings;
         assert_eq!(strings[row.texts[0].1 as usize], "vda");
@@ -643,22 +606,10 @@ mod tests {
 
     #[test]
     fn a_row_is_ordered_by_field_and_the_first_value_wins() {
-        let mut row = Row {
-            numbers: vec![(3, 1.0), (1, 2.0)],
-            texts: vec![(9, 1), (9, 2)],
-        };
-        row.append(Row {
-            numbers: vec![(3, 5.0)],
-            texts: vec![(2, 7)],
-        });
+        let mut row = Row { numbers: vec![(3, 1.0), (1, 2.0)], texts: vec![(9, 1), (9, 2)] };
+        row.append(Row { numbers: vec![(3, 5.0)], texts: vec![(2, 7)] });
         row.sort();
-        assert_eq!(
-            row,
-            Row {
-                numbers: vec![(1, 2.0), (3, 1.0)],
-                texts: vec![(2, 7), (9, 1)]
-            }
-        );
+        assert_eq!(row, Row { numbers: vec![(1, 2.0), (3, 1.0)], texts: vec![(2, 7), (9, 1)] });
     }
 
     #[test]

@@ -21,7 +21,7 @@ export function processFamilies(): PlainFamily[] {
       (user + system) / 1e6,
     ),
     family("process_open_fds", "gauge", "Open file descriptors", countFileDescriptors()),
-    family("process_max_fds", "gauge", "Limit of open file descriptors", readFileDescriptorLimit()),
+    family("process_max_fds", "gauge", "Limit of open file descriptors", fileDescriptorLimit()),
     family("process_resident_memory_bytes", "gauge", "Resident memory", memory.resident),
     family("process_virtual_memory_bytes", "gauge", "Virtual memory", memory.virtual),
     family(
@@ -47,7 +47,8 @@ function countFileDescriptors(): number | undefined {
   return attempt(() => readdirSync("/proc/self/fd").length - 1);
 }
 
-function readFileDescriptorLimit(): number | undefined {
+/** How many file descriptors this process may have open; undefined where the system does not tell. */
+export function fileDescriptorLimit(): number | undefined {
   const limits = attempt(() => readFileSync("/proc/self/limits", "utf8"));
   const soft = limits === undefined ? null : /^Max open files +(\d+|unlimited)/m.exec(limits);
   if (soft?.[1] === undefined) return undefined;

@@ -45,3 +45,30 @@ export const DEFAULT_WEB_LIMITS: WebLimits = {
   maximumTargetLength: 8 * 1024,
   maximumBodyBytes: 64 * 1024,
 };
+
+/** File descriptors that are no client's: the runtime, the log and libvirt take about half of them. */
+const OTHER_FILE_DESCRIPTORS = 32;
+
+/** With fewer connections none would be idle and give way to a new one. */
+const MINIMUM_CONNECTIONS = 2;
+
+/**
+ * The limits on connections for a process that may have this many file descriptors open. A process without a
+ * free one cannot even take a connection in order to close another for it, so clients that stay idle would lock
+ * everybody else out.
+ *
+ * @param fileDescriptors `undefined` when it is not known
+ */
+export function connectionLimits(
+  fileDescriptors: number | undefined,
+): Pick<WebLimits, "maximumConnections" | "maximumRequestsInFlight"> {
+  const { maximumConnections, maximumRequestsInFlight } = DEFAULT_WEB_LIMITS;
+  const available = Math.max(
+    MINIMUM_CONNECTIONS,
+    (fileDescriptors ?? Infinity) - OTHER_FILE_DESCRIPTORS,
+  );
+  return {
+    maximumConnections: Math.min(maximumConnections, available),
+    maximumRequestsInFlight: Math.min(maximumRequestsInFlight, Math.floor(available / 2)),
+  };
+}

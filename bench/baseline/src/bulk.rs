@@ -1,9 +1,9 @@
 //! One bulk call for everything, on one connection: what libvirt offers, and what most exporters do.
 
+use crate::Way;
 use crate::bindings;
 use crate::calls;
 use crate::library::{Connection, Library};
-use crate::Way;
 
 /// The groups that hold what exporters usually show.
 pub const SIX_GROUPS: u32 = bindings::VIR_DOMAIN_STATS_STATE

@@ -2,10 +2,9 @@
 //! at least. Keep it in step with `plan` in native/src/hypervisor.rs.
 
 use std::collections::HashMap;
-
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::Arc;
 use std::thread;
 
 use crate::Way;
@@ -34,7 +33,14 @@ pub fn floor(library: &'static Library, uri: &str) -> Result<Way, String> {
         let has_bulk = records.width() > STATE_VALUES;
         let domains = records.domains();
         drop(records);
-        crew.work(Survey { domains, has_bulk, next: AtomicUsize::new(0) }, counts)
+        crew.work(
+            Survey {
+                domains,
+                has_bulk,
+                next: AtomicUsize::new(0),
+            },
+            counts,
+        )
     }))
 }
 
@@ -62,7 +68,11 @@ impl Survey {
         loop {
             let piece = self.next.fetch_add(1, Ordering::Relaxed);
             let needs_monitor = piece >= self.domains.len();
-            let index = if needs_monitor { piece - self.domains.len() } else { piece };
+            let index = if needs_monitor {
+                piece - self.domains.len()
+            } else {
+                piece
+            };
             let Some(domain) = self.domains.get(index) else {
                 return counts;
             };
@@ -86,12 +96,7 @@ fn without_monitor(domain: &Domain, devices: &Devices, has_bulk: bool, counts: &
     }
 }
 
-fn with_monitor(
-    connection: &Connection,
-    domain: &Domain,
-    devices: &Devices,
-    counts: &mut Counts,
-) {
+fn with_monitor(connection: &Connection, domain: &Domain, devices: &Devices, counts: &mut Counts) {
     const BALLOON: u32 = bindings::VIR_DOMAIN_STATS_BALLOON;
     if let [target] = devices.disks.as_slice() {
         calls::statistics(connection, domain, BALLOON, counts);

@@ -20,12 +20,14 @@ impl Library {
     pub fn open() -> Result<Self, String> {
         // SAFETY: loading runs the library's constructors, which only set up its own data; the declarations were
         // generated from its headers.
-        let api = unsafe { bindings::Libvirt::new(FILE_NAME) }.map_err(|error| error.to_string())?;
+        let api =
+            unsafe { bindings::Libvirt::new(FILE_NAME) }.map_err(|error| error.to_string())?;
         // SAFETY: as above; it is loaded already and stays so.
-        let again = unsafe { libloading::Library::new(FILE_NAME) }.map_err(|error| error.to_string())?;
+        let again =
+            unsafe { libloading::Library::new(FILE_NAME) }.map_err(|error| error.to_string())?;
         // SAFETY: the type is the one of libvirt-domain.h.
-        let maximum_vcpus = *unsafe { again.get(c"virDomainGetMaxVcpus") }
-            .map_err(|error| error.to_string())?;
+        let maximum_vcpus =
+            *unsafe { again.get(c"virDomainGetMaxVcpus") }.map_err(|error| error.to_string())?;
         // SAFETY: it may be called at any time.
         if unsafe { (api.virInitialize)() } < 0 {
             return Err(String::from("virInitialize failed"));
@@ -39,12 +41,13 @@ impl Library {
     fn last_error(&self) -> String {
         // SAFETY: it returns null or this thread's error, valid until the thread's next libvirt call.
         let error = unsafe { (self.api.virGetLastError)().as_ref() };
-        let message = error.map(|error| error.message).filter(|message| !message.is_null());
-        message.map_or_else(
-            || String::from("libvirt gave no reason"),
-            // SAFETY: a message is NUL-terminated.
-            |message| unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned(),
-        )
+        let message = error.map_or(ptr::null_mut(), |error| error.message);
+        if message.is_null() {
+            return String::from("libvirt gave no reason");
+        }
+        // SAFETY: a message is NUL-terminated.
+        let text = unsafe { CStr::from_ptr(message) };
+        text.to_string_lossy().into_owned()
     }
 }
 
@@ -70,7 +73,10 @@ impl Connection {
         let pointer = unsafe { (library.api.virConnectOpenReadOnly)(name.as_ptr()) };
         match NonNull::new(pointer) {
             Some(pointer) => Ok(Self { library, pointer }),
-            None => Err(format!("Cannot connect to \"{uri}\": {}", library.last_error())),
+            None => Err(format!(
+                "Cannot connect to \"{uri}\": {}",
+                library.last_error()
+            )),
         }
     }
 
@@ -108,7 +114,10 @@ impl Domain {
         library: &'static Library,
         pointer: *mut bindings::virDomain,
     ) -> Option<Self> {
-        Some(Self { library, pointer: NonNull::new(pointer)? })
+        Some(Self {
+            library,
+            pointer: NonNull::new(pointer)?,
+        })
     }
 
     /// The raw pointer, valid as long as the domain.

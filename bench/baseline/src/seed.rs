@@ -1,9 +1,9 @@
 //! The way of the exporters that came before: a connection for each scrape, every domain in sequence, and a call for
 //! each kind of value. Their parsing and writing is left out, and so is whatever their language costs.
 
+use crate::Way;
 use crate::calls::{self, Counts};
 use crate::library::{Connection, Library};
-use crate::Way;
 
 /// With a new connection for each round.
 pub fn connecting(library: &'static Library, uri: &str) -> Way {

@@ -1,0 +1,83 @@
+import { novaDomainXml, numberedUuid, testDriverFile } from "../tests/support/nova_domain.ts";
+import { novaMetadata } from "../tests/real/guest_xml.ts";
+import { type InitialGuest, startHypervisor } from "../tests/real/hypervisor.ts";
+import type { HypervisorProcesses } from "./rounds.ts";
+
+/** A hypervisor to scrape, gone when it is disposed of. */
+export interface BenchmarkHypervisor extends AsyncDisposable {
+  readonly uri: string;
+  readonly processes: HypervisorProcesses;
+}
+
+/** Instances as Nova makes them, each with one disk and one interface, in libvirt's test driver: without a daemon. */
+export async function testDriverWith(instances: number): Promise<BenchmarkHypervisor> {
+  const folder = await Deno.makeTempDir({ prefix: "libvirt_nova_bench_" });
+  const domains = Array.from({ length: instances }, (_, number) =>
+    novaDomainXml({
+      name: libvirtName(number),
+      uuid: numberedUuid(number),
+      novaName: novaName(number),
+      novaProject: projectName(number),
+      maximumVirtualCpus: 2,
+      disks: [{ target: "vda", serial: numberedUuid(number) }],
+      interfaces: [{ target: tapName(number), macAddress: macAddress(number) }],
+    }));
+  await Deno.writeTextFile(`${folder}/hypervisor.xml`, testDriverFile(domains));
+  return {
+    uri: `test://${folder}/hypervisor.xml`,
+    processes: { daemon: [], guests: [] },
+    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
+/**
+ * As many QEMU guests behind a libvirtd of their own. They are paused before they boot: libvirt answers everything about
+ * them, and they take no processor time of their own.
+ */
+export async function realGuests(instances: number): Promise<BenchmarkHypervisor> {
+  const guests: InitialGuest[] = Array.from({ length: instances }, (_, number) => ({
+    name: libvirtName(number),
+    uuid: numberedUuid(number),
+    start: "paused",
+    disks: [{ target: "vda", serial: numberedUuid(number) }],
+    interfaces: [{ target: tapName(number), macAddress: macAddress(number) }],
+    metadata: novaMetadata({
+      version: "1.1",
+      name: novaName(number),
+      project: { id: "38bd8e984a3e435a87e950a441ee55aa", name: projectName(number) },
+    }),
+  }));
+  const hypervisor = await startHypervisor({ guests });
+  return {
+    uri: hypervisor.readOnlyUri,
+    processes: {
+      daemon: [hypervisor.libvirtdPid()],
+      guests: guests.map(({ name }) => hypervisor.guestPid(name)),
+    },
+    [Symbol.asyncDispose]: () => hypervisor.stop(),
+  };
+}
+
+function libvirtName(number: number): string {
+  return `instance-${hexadecimal(number, 8)}`;
+}
+
+function novaName(number: number): string {
+  return `server-${number}`;
+}
+
+function projectName(number: number): string {
+  return `project-${number % 20}`;
+}
+
+function tapName(number: number): string {
+  return `tap${hexadecimal(number, 8)}-00`;
+}
+
+function macAddress(number: number): string {
+  return `fa:16:3e:${hexadecimal(number, 6).replace(/(..)(..)(..)/, "$1:$2:$3")}`;
+}
+
+function hexadecimal(number: number, digits: number): string {
+  return number.toString(16).padStart(digits, "0");
+}

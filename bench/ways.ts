@@ -1,0 +1,99 @@
+import { startExporterProcess } from "../tests/real/exporter_process.ts";
+import { connectKeepAlive } from "./keep_alive.ts";
+
+/** A running program that scrapes a hypervisor when it is told to. */
+export interface Way extends AsyncDisposable {
+  readonly name: string;
+  readonly processId: number;
+  /** Scrapes once; returns the nanoseconds that took. */
+  round(): Promise<number>;
+}
+
+/** The baselines, by the names that the program in `bench/baseline/` has for them. */
+export type BaselineName = "seed" | "seed-kept" | "bulk" | "bulk-all" | "floor";
+
+/** The name of the exporter among the ways. */
+export const EXPORTER = "exporter";
+
+/** Long enough for every scrape here: with the default a slow machine would show incomplete pages as quick ones. */
+const TIMEOUT = "60s";
+
+/** The tail of a page has the exporter's own metrics. */
+const TAIL_BYTES = 16 * 1024;
+
+/**
+ * Starts the executable, to be scraped over one connection; a round is what Prometheus would wait for.
+ *
+ * @param instances how many instances a complete page has
+ */
+export async function startExporterWay(uri: string, instances: number): Promise<Way> {
+  const exporter = await startExporterProcess(uri, ["--libvirt.timeout", TIMEOUT]);
+  const connection = await connectKeepAlive(Number(exporter.target.split(":").at(-1)));
+  return {
+    name: EXPORTER,
+    processId: exporter.processId,
+    round: async () => {
+      const started = performance.now();
+      const page = await connection.get("/metrics");
+      const nanoseconds = (performance.now() - started) * 1e6;
+      assertComplete(page, instances);
+      return nanoseconds;
+    },
+    [Symbol.asyncDispose]: async () => {
+      connection[Symbol.dispose]();
+      await exporter.stop();
+    },
+  };
+}
+
+/** Fails for a page that lacks something: it would be an unfair advantage. */
+function assertComplete(page: Uint8Array, instances: number): void {
+  const tail = new TextDecoder().decode(page.subarray(-TAIL_BYTES));
+  const listed = /^libvirt_nova_exporter_instances (\d+)$/m.exec(tail)?.[1];
+  const incomplete = [...tail.matchAll(/^libvirt_nova_exporter_instances_incomplete\{.*\} (\d+)$/gm)]
+    .reduce((sum, [, count]) => sum + Number(count), 0);
+  if (Number(listed) !== instances || incomplete > 0) {
+    throw new Error(
+      `The page has ${listed} instances, ${incomplete} of them incomplete, instead of ${instances}`,
+    );
+  }
+}
+
+/** Starts a baseline. A round is measured by itself. */
+export function startBaselineWay(program: string, name: BaselineName, uri: string): Way {
+  const child = new Deno.Command(program, {
+    args: [name, uri],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const input = child.stdin.getWriter();
+  const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const newline = new TextEncoder().encode("\n");
+
+  async function readLine(): Promise<string> {
+    let line = "";
+    while (!line.endsWith("\n")) {
+      const { value, done } = await output.read();
+      if (done) throw new Error(`The baseline "${name}" has ended early`);
+      line += value;
+    }
+    return line;
+  }
+
+  return {
+    name,
+    processId: child.pid,
+    round: async () => {
+      await input.write(newline);
+      const [nanoseconds = NaN, made, failed] = (await readLine()).split(" ").map(Number);
+      if (failed !== 0) throw new Error(`Of ${made} calls of the baseline "${name}" ${failed} failed`);
+      return nanoseconds;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await input.close();
+      await output.cancel();
+      await child.status;
+    },
+  };
+}

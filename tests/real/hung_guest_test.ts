@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { outputOf } from "./command.ts";
+import { type AnsweredScrape, startExporterProcess } from "./exporter_process.ts";
+import { novaMetadata } from "./guest_xml.ts";
+import { ensureHypervisorHost } from "./host.ts";
+import { type Hypervisor, type InitialGuest, startHypervisor } from "./hypervisor.ts";
+import { waitUntil } from "./wait_until.ts";
+
+const host = await ensureHypervisorHost();
+
+/** The exporter's default for a whole scrape, and what the way over HTTP may add on a busy machine. */
+const DEADLINE_MILLISECONDS = 2_000;
+const SLACK_MILLISECONDS = 250;
+
+/** Families that need no monitor: a hung guest keeps them. */
+const MONITOR_FREE = ["cpu_time_total", "vcpu_count", "rxbytes", "txbytes"];
+/** Families that need the guest's monitor. */
+const MONITOR_BOUND = ["rdbytes", "wrreq"];
+
+const nameOf = (number: number): string => `instance-${String(number).padStart(8, "0")}`;
+
+/** Paused guests: they cost no CPU and answer every question. */
+function pausedGuests(count: number): InitialGuest[] {
+  return Array.from({ length: count }, (_, number) => ({
+    name: nameOf(number),
+    start: "paused",
+    disks: [{ target: "vda", serial: `volume-${number}` }],
+    interfaces: [{
+      target: `taphung${number}`,
+      macAddress: `fa:16:3e:00:01:${number.toString(16).padStart(2, "0")}`,
+    }],
+    metadata: novaMetadata({
+      version: "1.1",
+      name: `hung-${number}`,
+      project: { id: "p", name: "storage" },
+    }),
+  }));
+}
+
+function signal(hypervisor: Hypervisor, numbers: readonly number[], name: Deno.Signal): void {
+  for (const number of numbers) Deno.kill(hypervisor.guestPid(nameOf(number)), name);
+}
+
+/** The guests that have samples of all these families. */
+function withFamilies(page: AnsweredScrape, families: readonly string[]): Set<string> {
+  const sets = families.map((family) =>
+    new Set(page.labelValues(`libvirt_nova_instance_${family}`, "libvirtname"))
+  );
+  const [first = new Set<string>(), ...others] = sets;
+  return new Set([...first].filter((name) => others.every((set) => set.has(name))));
+}
+
+function successOf(page: AnsweredScrape, number: number): number | undefined {
+  const labels = { libvirtname: nameOf(number) };
+  return page.value("libvirt_nova_instance_scrape_success", labels);
+}
+
+/** Guests that say that they are complete, and are. */
+function completeGuests(page: AnsweredScrape): Set<string> {
+  const all = withFamilies(page, [...MONITOR_FREE, ...MONITOR_BOUND]);
+  return new Set(
+    [...all].filter((libvirtname) =>
+      page.value("libvirt_nova_instance_scrape_success", { libvirtname }) === 1
+    ),
+  );
+}
+
+/** How many workers of libvirtd are not free, by its administration interface. */
+async function busyWorkers(hypervisor: Hypervisor): Promise<number> {
+  const uri = `libvirtd:///system?socket=${hypervisor.directory}/sockets/libvirt-admin-sock`;
+  const report = await outputOf("virt-admin", ["-c", uri, "server-threadpool-info", "libvirtd"]);
+  const number = (key: string): number =>
+    Number(new RegExp(`^${key}\\s*:\\s*(\\d+)`, "m").exec(report)?.[1] ?? NaN);
+  return number("nWorkers") - number("freeWorkers");
+}
+
+interface Scenario {
+  readonly guests: number;
+  /** The guests that are stopped. */
+  readonly hung: readonly number[];
+  readonly scrapes: number;
+}
+
+async function hang({ guests, hung, scrapes }: Scenario): Promise<void> {
+  await using hypervisor = await startHypervisor({ guests: pausedGuests(guests) });
+  await using exporter = await startExporterProcess(hypervisor.readOnlyUri);
+  const everybody = new Set(Array.from({ length: guests }, (_, number) => nameOf(number)));
+  const healthy = new Set([...everybody].filter((name) => !hung.map(nameOf).includes(name)));
+  await waitUntil(
+    "all guests to be complete",
+    20_000,
+    async () => completeGuests(await exporter.scrape()).size === guests || undefined,
+  );
+  const pages: AnsweredScrape[] = [];
+  signal(hypervisor, hung, "SIGSTOP");
+  try {
+    for (let scrape = 0; scrape < scrapes; scrape++) {
+      const started = performance.now();
+      const page = await exporter.scrape();
+      pages.push(page);
+      assert.ok(
+        page.milliseconds < DEADLINE_MILLISECONDS + SLACK_MILLISECONDS,
+        `scrape ${scrape} took ${page.milliseconds} ms`,
+      );
+      assert.equal(page.up, 1);
+      assert.deepEqual(withFamilies(page, MONITOR_FREE), everybody, `scrape ${scrape}`);
+      const abandoned = page.value("libvirt_nova_exporter_abandoned_calls", { need: "monitor" });
+      assert.ok((abandoned ?? NaN) <= 5, `${abandoned} abandoned calls`);
+      for (const number of hung) assert.equal(successOf(page, number), 0);
+      const rest = 1_000 - (performance.now() - started);
+      if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
+    }
+    const isOutage = hung.length > 5;
+    // Beyond the bound nobody's monitor is asked, because one more hung guest would cost the host a worker.
+    const expected = isOutage ? new Set<string>() : healthy;
+    for (const page of pages.slice(1)) assert.deepEqual(completeGuests(page), expected);
+    assert.ok(await busyWorkers(hypervisor) <= 5 + 1, "the question itself takes one worker");
+    // Everybody else on the host can work: this fails when libvirtd does not answer.
+    await hypervisor.virsh("list");
+    const last = pages.at(-1);
+    assert.ok(exporter.logLines().length < 60, exporter.logLines().join("\n"));
+    assert.ok((last?.value("libvirt_nova_exporter_connection_attempts_total") ?? NaN) < 15);
+  } finally {
+    signal(hypervisor, hung, "SIGCONT");
+  }
+  let scrapesToRecover = 0;
+  await waitUntil("all guests to be complete again", 20_000, async () => {
+    scrapesToRecover++;
+    return completeGuests(await exporter.scrape()).size === guests || undefined;
+  });
+  assert.ok(scrapesToRecover <= 2, `complete after ${scrapesToRecover} scrapes`);
+  await waitUntil("the abandoned calls to be over", 5_000, async () => {
+    const page = await exporter.scrape();
+    return page.value("libvirt_nova_exporter_quarantined") === 0 || undefined;
+  });
+  assert.equal(await exporter.stop(), 0);
+}
+
+if (host.available) {
+  Deno.test("one guest that hangs for a minute costs its own monitor's values and nothing else", () =>
+    hang({ guests: 4, hung: [1], scrapes: 60 }));
+
+  Deno.test("three of ten guests that hang at once cost nothing of the others", () =>
+    hang({ guests: 10, hung: [2, 5, 9], scrapes: 10 }));
+
+  Deno.test("a storage outage that hangs all thirty guests for a minute leaves libvirtd its workers", () =>
+    hang({
+      guests: 30,
+      hung: Array.from({ length: 30 }, (_, number) => number),
+      scrapes: 60,
+    }));
+}
