@@ -43,6 +43,7 @@ export interface ExporterProcess extends AsyncDisposable {
 export async function startExporterProcess(
   uri: string,
   args: readonly string[] = [],
+  user: { readonly uid?: number; readonly gid?: number } = {},
 ): Promise<ExporterProcess> {
   const listen = ["--web.listen-address", "127.0.0.1:0", "--log", "-"];
   const child = new Deno.Command(EXECUTABLE, {
@@ -50,6 +51,7 @@ export async function startExporterProcess(
     stdin: "null",
     stdout: "null",
     stderr: "piped",
+    ...user,
   }).spawn();
   const lines: string[] = [];
   const reading = readLines(child.stderr, lines);
