@@ -28,13 +28,13 @@ export interface WayResult {
   readonly guests: number;
   /** How long the exporter took in relation to this way: the median over the rounds of each round's ratio. */
   readonly ratio: number;
+  /** After all rounds. */
+  readonly memory: Memory;
 }
 
 /** What was measured on one hypervisor. */
 export interface ScenarioResult extends Scenario {
   readonly ways: readonly WayResult[];
-  /** The exporter's, after all rounds. */
-  readonly memory: Memory;
 }
 
 /** Before the rounds that count: the exporter reads definitions first, and its code is compiled as it runs. */
@@ -57,8 +57,7 @@ export async function runScenario(scenario: Scenario, program: string): Promise<
   const exporterRounds = results[0] ?? [];
   return {
     ...scenario,
-    ways: ways.all.map(({ name }, position) => summarize(name, results[position] ?? [], exporterRounds)),
-    memory: memoryOf(ways.exporter.processId),
+    ways: ways.all.map((way, position) => summarize(way, results[position] ?? [], exporterRounds)),
   };
 }
 
@@ -66,13 +65,14 @@ async function startWays(
   { uri }: BenchmarkHypervisor,
   { driver, instances }: Scenario,
   program: string,
-): Promise<AsyncDisposable & { readonly exporter: Way; readonly all: readonly Way[] }> {
+): Promise<AsyncDisposable & { readonly all: readonly Way[] }> {
   const stack = new AsyncDisposableStack();
   try {
     const exporter = stack.use(await startExporterWay(uri, instances));
-    const baselines = BASELINES[driver].map((name) => stack.use(startBaselineWay(program, name, uri)));
+    const baselines = BASELINES[driver].map((name) =>
+      stack.use(startBaselineWay(program, name, uri))
+    );
     return {
-      exporter,
       all: [exporter, ...baselines],
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };
@@ -83,7 +83,7 @@ async function startWays(
 }
 
 function summarize(
-  name: string,
+  { name, processId }: Way,
   rounds: readonly Round[],
   exporterRounds: readonly Round[],
 ): WayResult {
@@ -98,11 +98,15 @@ function summarize(
     daemon: milliseconds(mean(rounds.map(({ daemon }) => daemon))),
     guests: milliseconds(mean(rounds.map(({ guests }) => guests))),
     ratio: median(ratios),
+    memory: memoryOf(processId),
   };
 }
 
 /** The result of one way of a scenario. */
-export function resultOf({ ways }: ScenarioResult, name: BaselineName | typeof EXPORTER): WayResult {
+export function resultOf(
+  { ways }: ScenarioResult,
+  name: BaselineName | typeof EXPORTER,
+): WayResult {
   const found = ways.find((way) => way.name === name);
   if (found === undefined) throw new RangeError(`The way "${name}" was not measured`);
   return found;

@@ -50,7 +50,9 @@ export async function startExporterWay(uri: string, instances: number): Promise<
 function assertComplete(page: Uint8Array, instances: number): void {
   const tail = new TextDecoder().decode(page.subarray(-TAIL_BYTES));
   const listed = /^libvirt_nova_exporter_instances (\d+)$/m.exec(tail)?.[1];
-  const incomplete = [...tail.matchAll(/^libvirt_nova_exporter_instances_incomplete\{.*\} (\d+)$/gm)]
+  const incomplete = [
+    ...tail.matchAll(/^libvirt_nova_exporter_instances_incomplete\{.*\} (\d+)$/gm),
+  ]
     .reduce((sum, [, count]) => sum + Number(count), 0);
   if (Number(listed) !== instances || incomplete > 0) {
     throw new Error(
@@ -87,7 +89,9 @@ export function startBaselineWay(program: string, name: BaselineName, uri: strin
     round: async () => {
       await input.write(newline);
       const [nanoseconds = NaN, made, failed] = (await readLine()).split(" ").map(Number);
-      if (failed !== 0) throw new Error(`Of ${made} calls of the baseline "${name}" ${failed} failed`);
+      if (failed !== 0) {
+        throw new Error(`Of ${made} calls of the baseline "${name}" ${failed} failed`);
+      }
       return nanoseconds;
     },
     [Symbol.asyncDispose]: async () => {

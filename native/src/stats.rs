@@ -321,20 +321,19 @@ pub fn xml(domain: &Domain) -> Result<String, LibvirtError> {
     Ok(copy)
 }
 
-/// Whether `error` came because the domain is no longer there. `OPERATION_INVALID` alone does not say so:
-/// it is also what a missing cgroup controller gives.
+/// Whether `error` came because the domain is no longer there. Only `NO_DOMAIN` says so by itself: a guest that
+/// ends while it is asked fails the call with whatever befell its monitor, and `OPERATION_INVALID` is also what a
+/// missing cgroup controller gives.
 pub fn has_gone(domain: &Domain, error: &LibvirtError) -> bool {
     match error.code {
         code::NO_DOMAIN => true,
+        code::NONE => false,
         // SAFETY: the domain is valid; the call needs neither monitor nor job.
-        code::OPERATION_INVALID => match unsafe {
-            (domain.library().api.virDomainIsActive)(domain.pointer())
-        } {
+        _ => match unsafe { (domain.library().api.virDomainIsActive)(domain.pointer()) } {
             0 => true,
             1 => false,
             _ => LibvirtError::last(domain.library(), "virDomainIsActive").code == code::NO_DOMAIN,
         },
-        _ => false,
     }
 }
 

@@ -1,0 +1,159 @@
+import type { BenchmarkResult } from "./result.ts";
+import type { ScenarioResult, WayResult } from "./scenario.ts";
+import type { SoakResult } from "./soak.ts";
+import { isMet, type Target, targetsOf } from "./targets.ts";
+
+const BYTES_PER_MEGABYTE = 1e6;
+
+const INTRODUCTION = `\
+# Performance
+
+Written by \`npm run bench -- --write\`. Numbers have two significant digits: what a machine does
+besides moves the third.
+
+A scrape is measured from the request to the last byte of the page, over a kept-open HTTP
+connection. It is compared with other ways to ask libvirt, which are bare programs
+(\`bench/baseline/\`) that make the calls and throw the values away: no labels, no text, no HTTP.
+
+| way         | what it does                                                                                 |
+| ----------- | -------------------------------------------------------------------------------------------- |
+| \`exporter\`  | the executable                                                                               |
+| \`seed\`      | as the exporters before: connects, asks every domain in sequence call by call, disconnects   |
+| \`seed-kept\` | the same on one connection                                                                   |
+| \`bulk\`      | one bulk call for all domains, with the groups state, cpu, balloon, vcpu, interface and block |
+| \`bulk-all\`  | one bulk call for all domains, with every group                                              |
+| \`floor\`     | the very calls that the exporter makes, from as many threads                                 |
+
+The ways take turns, so that whatever else the machine does hits all of them. Times of a scrape are
+medians (and the 99th percentile); processor times are means per scrape, of 10 ms more than the
+scrape itself. "Exporter to this" is the median over all turns of how long the exporter took in
+relation to this way in the same turn.
+`;
+
+/** Everything that was measured, as Markdown. */
+export function renderReport(result: BenchmarkResult): string {
+  return [
+    INTRODUCTION,
+    section("Targets", renderTargets(targetsOf(result))),
+    ...result.scenarios.map((scenario) => section(headingOf(scenario), renderScenario(scenario))),
+    section("Making a page", renderExposition(result)),
+    section("Starting", renderStartUp(result)),
+    ...(result.soak === undefined
+      ? []
+      : [section("Memory over many scrapes", renderSoak(result.soak))]),
+    section("Machine", table(["", ""], result.machine)),
+  ].join("\n");
+}
+
+function section(heading: string, body: string): string {
+  return `## ${heading}\n\n${body}`;
+}
+
+function renderTargets(targets: readonly Target[]): string {
+  return table(
+    ["target", "at most", "measured", ""],
+    targets.map((target) => [
+      target.description,
+      quantity(target.limit, target.unit),
+      quantity(target.measured, target.unit),
+      isMet(target) ? "met" : "missed",
+    ]),
+  );
+}
+
+function headingOf({ driver, instances }: ScenarioResult): string {
+  return driver === "test driver"
+    ? `libvirt's test driver with ${count(instances)} instances`
+    : `libvirtd with ${count(instances)} paused QEMU guests`;
+}
+
+function renderScenario({ driver, rounds, ways }: ScenarioResult): string {
+  const hasDaemon = driver === "QEMU guests";
+  const columns: readonly (readonly [string, (way: WayResult) => string])[] = [
+    ["way", ({ name }) => `\`${name}\``],
+    ["median", ({ medianWall }) => quantity(medianWall, "ms")],
+    ["p99", ({ p99Wall }) => quantity(p99Wall, "ms")],
+    ["exporter to this", ({ ratio }) => quantity(ratio, "")],
+    ["own processor time", ({ own }) => quantity(own, "ms")],
+    ...(hasDaemon
+      ? [
+        ["libvirtd's", ({ daemon }: WayResult) => quantity(daemon, "ms")],
+        ["QEMU's", ({ guests }: WayResult) => quantity(guests, "ms")],
+      ] as const
+      : []),
+    ["anonymous memory", ({ memory }) => megabytes(memory.anonymous)],
+    ["peak resident", ({ memory }) => megabytes(memory.peakResident)],
+  ];
+  const note = hasDaemon
+    ? ""
+    : "The driver lives in the process that asks: its processor time and its memory are part of each way's own. ";
+  return `${note}${count(rounds)} turns.\n\n` +
+    table(
+      columns.map(([heading]) => heading),
+      ways.map((way) => columns.map(([, cell]) => cell(way))),
+    );
+}
+
+function renderExposition({ exposition }: BenchmarkResult): string {
+  return table(
+    ["runtime", "samples", "per sample", "whole page"],
+    exposition.map(({ runtime, samples, nanosecondsPerSample }) => [
+      runtime,
+      count(samples),
+      quantity(nanosecondsPerSample, "ns"),
+      quantity(samples * nanosecondsPerSample / 1e6, "ms"),
+    ]),
+  );
+}
+
+function renderStartUp({ startUp }: BenchmarkResult): string {
+  return "From the start of the process to the last byte of its first answer; median of ten.\n\n" +
+    table(
+      ["hypervisor", "time"],
+      startUp.map(({ hypervisor, medianMilliseconds }) => [
+        hypervisor,
+        quantity(medianMilliseconds, "ms"),
+      ]),
+    );
+}
+
+/** Memory over many scrapes, as Markdown. */
+export function renderSoak({ scrapes, seconds, points }: SoakResult): string {
+  return `${count(scrapes)} scrapes of the demo, each right after the other, ` +
+    `${quantity(scrapes / seconds, "")} a second.\n\n` +
+    table(
+      ["scrapes", "anonymous memory", "peak resident"],
+      points.map(({ share, anonymous, peakResident }) => [
+        count(scrapes * share),
+        megabytes(anonymous),
+        megabytes(peakResident),
+      ]),
+    );
+}
+
+/** A table in Markdown, its columns aligned. */
+export function table(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  const widths = headings.map((heading, column) =>
+    Math.max(3, ...[heading, ...rows.map((row) => row[column] ?? "")].map((cell) => cell.length))
+  );
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |\n`;
+  return line(headings) + line(widths.map((width) => "-".repeat(width))) + rows.map(line).join("");
+}
+
+function megabytes(bytes: number): string {
+  return quantity(bytes / BYTES_PER_MEGABYTE, "MB");
+}
+
+function count(value: number): string {
+  return Math.round(value).toLocaleString("en");
+}
+
+/** A value with two significant digits. */
+function quantity(value: number, unit: string): string {
+  const text = Number(value.toPrecision(2)).toLocaleString("en", { maximumFractionDigits: 20 });
+  return unit === "" ? text : `${text} ${unit}`;
+}
