@@ -655,9 +655,9 @@ impl Reader {
     fn keep(&self, reading: &mut Reading, values: Result<Row, LibvirtError>) {
         match values {
             Ok(row) => reading.row.append(row),
+            Err(error) if stats::has_gone(&self.domain, &error) => reading.is_gone = true,
             // What the driver cannot give is absent, and asking for it is no failure.
             Err(error) if error.is_unsupported() => {}
-            Err(error) if stats::has_gone(&self.domain, &error) => reading.is_gone = true,
             Err(error) => reading.errors.push(error),
         }
     }
