@@ -6,6 +6,11 @@ export function say(line: string): void {
   Deno.stderr.writeSync(encoder.encode(`${line}\n`));
 }
 
+/** Writes a line to standard output: a result. */
+export function print(line: string): void {
+  Deno.stdout.writeSync(encoder.encode(`${line}\n`));
+}
+
 /** How often a long step says that it is still at it. */
 const STILL_AT_IT_MILLISECONDS = 15_000;
 

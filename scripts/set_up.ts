@@ -47,10 +47,15 @@ export async function ensureClientLibrary(): Promise<void> {
       `libvirt's client library (${CLIENT_LIBRARY}) is missing: install it with\n  ${command}`,
     );
   }
-  for (const command of install) {
-    await step("Installing libvirt's client library", command, {
-      env: { DEBIAN_FRONTEND: "noninteractive" },
-    });
+  for (const [position, command] of install.entries()) {
+    const isLast = position === install.length - 1;
+    await step(
+      isLast ? "Installing libvirt's client library" : "Reading the package lists",
+      command,
+      {
+        env: { DEBIAN_FRONTEND: "noninteractive" },
+      },
+    );
   }
   if (!hasClientLibrary()) {
     throw new StepError(`${CLIENT_LIBRARY} is still missing after its package was installed`);

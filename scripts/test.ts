@@ -2,7 +2,7 @@
  * Sets up and runs all tests: those of the shim, of each module, of the executable, and against a real libvirtd with
  * QEMU guests and a real Prometheus. Names of test files as arguments run only those.
  */
-import { main, say, StepError } from "./progress.ts";
+import { main, print, say, StepError } from "./progress.ts";
 import { ROOT, setUp } from "./set_up.ts";
 import { ensureDebianPackages } from "../tests/real/packages.ts";
 
@@ -25,7 +25,7 @@ await main(async () => {
   ];
   const passed = runs.reduce((sum, counts) => sum + counts.passed, 0);
   const failed = runs.reduce((sum, counts) => sum + counts.failed, 0);
-  console.log(`\n${passed} passed, ${failed} failed`);
+  print(`\n${passed} passed, ${failed} failed`);
   return failed === 0 && passed > 0 ? 0 : 1;
 });
 

@@ -106,7 +106,8 @@ export const FLAGS = {
     group: "libvirt",
     valueName: "NUMBER",
     default: "4",
-    description: "Domains asked at the same time, 1 to 4: libvirt serves 5 requests of a connection at once",
+    description:
+      "Domains asked at the same time, 1 to 4: libvirt serves 5 requests of a connection at once",
     parse: integerWithin(1, 4),
   },
   maximumAbandoned: {

@@ -5,7 +5,7 @@ import { Scraper } from "../src/scrape.ts";
 import { type FakeDomain, FakeHypervisor } from "./support/fake_hypervisor.ts";
 import { novaDomainXml, numberedUuid } from "./support/nova_domain.ts";
 import { type ParsedFamily, parsePage } from "./support/parse_page.ts";
-import { decodePage, scraperOptions } from "./support/scraper_options.ts";
+import { decodePage, scraperOptions, SILENT } from "./support/scraper_options.ts";
 
 function fakeDomain(number: number, changes: Partial<FakeDomain> = {}): FakeDomain {
   const uuid = numberedUuid(number);
@@ -132,7 +132,7 @@ Deno.test("an instance whose definition is unusable keeps its libvirt name and c
     const lines: string[] = [];
     const warn = (message: string): void => void lines.push(message);
     const scraper = newScraper(hypervisor, {
-      log: { debug() {}, info() {}, warn, error: warn },
+      log: { ...SILENT, warn, error: warn },
     });
     const families = await scrapeFamilies(scraper);
     const cpu = families.get("libvirt_nova_instance_cpu_time_total")?.samples ?? [];
@@ -176,7 +176,7 @@ Deno.test("without libvirt the page says so, each line is logged once, and it re
   const hypervisor = new FakeHypervisor([fakeDomain(1)]);
   const lines: string[] = [];
   const at = (message: string): void => void lines.push(message);
-  const scraper = newScraper(hypervisor, { log: { debug() {}, info: at, warn: at, error: at } });
+  const scraper = newScraper(hypervisor, { log: { ...SILENT, info: at, warn: at, error: at } });
   hypervisor.refusal = REFUSED;
   for (let scrape = 0; scrape < 3; scrape++) {
     const result = await scraper.scrape();
@@ -331,7 +331,7 @@ Deno.test("failed calls are counted by function and code and logged when they be
   const lines: unknown[] = [];
   const warn = (_: string, fields?: Readonly<Record<string, unknown>>): void =>
     void lines.push(fields);
-  const scraper = newScraper(hypervisor, { log: { debug() {}, info() {}, warn, error() {} } });
+  const scraper = newScraper(hypervisor, { log: { ...SILENT, warn } });
   const message = "Requested operation is not valid: cgroup CPUACCT controller is not mounted";
   hypervisor.failures = [
     { call: "virDomainGetCPUStats", code: 55, origin: 10, message, count: 3, handle: 0 },

@@ -16,8 +16,6 @@ pub mod code {
     pub const INVALID_ARGUMENT: i32 = bindings::VIR_ERR_INVALID_ARG.cast_signed();
     /// The domain does not exist any more.
     pub const NO_DOMAIN: i32 = bindings::VIR_ERR_NO_DOMAIN.cast_signed();
-    /// The domain is not in a state that allows the call (often: it has just stopped).
-    pub const OPERATION_INVALID: i32 = bindings::VIR_ERR_OPERATION_INVALID.cast_signed();
     /// A value of an argument is not supported.
     pub const ARGUMENT_UNSUPPORTED: i32 = bindings::VIR_ERR_ARGUMENT_UNSUPPORTED.cast_signed();
     /// The operation is not supported for this domain or driver.

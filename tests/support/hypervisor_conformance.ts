@@ -32,7 +32,7 @@ export function testHypervisorConformance(
     Deno.test({
       name: `${implementation} hypervisor: ${name}`,
       sanitizeOps: false,
-      async fn() {
+      async fn(): Promise<void> {
         const hypervisor = await open();
         try {
           await body(hypervisor);

@@ -20,7 +20,10 @@ export function scraperOptions(
   };
 }
 
-const SILENT: LogWriter = { debug() {}, info() {}, warn() {}, error() {} };
+const ignore = (): void => {};
+
+/** A log that forgets. */
+export const SILENT: LogWriter = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
 /** A page's chunks as text; fails on bytes that are not UTF-8. */
 export function decodePage(chunks: readonly Uint8Array[]): string {

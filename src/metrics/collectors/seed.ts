@@ -1,11 +1,18 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { type Collector, type Family, identityLabels, INSTANCE, type LabelSet } from "../family.ts";
+import {
+  type Collector,
+  type Family,
+  identityLabels,
+  INSTANCE,
+  type Label,
+  type LabelSet,
+} from "../family.ts";
 
 const INTERFACE: LabelSet = {
   scope: "device",
   group: "net",
   names: [...INSTANCE.names, "iface", "macaddr"],
-  labels(domain, target) {
+  labels(domain, target): readonly Label[] | undefined {
     const found = domain.description?.interfaces.find((one) => one.target === target);
     if (found === undefined) return undefined;
     return [...identityLabels(domain), ["iface", target], ["macaddr", found.macAddress]];
@@ -16,7 +23,7 @@ const DISK: LabelSet = {
   scope: "device",
   group: "block",
   names: [...INSTANCE.names, "targetdev", "cindervolume", "disktype"],
-  labels(domain, target) {
+  labels(domain, target): readonly Label[] | undefined {
     const found = domain.description?.disks.find((one) => one.target === target);
     if (found === undefined) return undefined;
     return [
