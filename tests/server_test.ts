@@ -567,6 +567,34 @@ const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: "outlives clients that reset their connections at any point",
+    async check({ port, state }): Promise<void> {
+      const requests = [
+        "G",
+        "hello\r\n\r\n",
+        `CONNECT h:1 HTTP/1.1\r\n${HEADERS}`,
+        `GET /big HTTP/1.1\r\n${HEADERS}`,
+        `GET /hold HTTP/1.1\r\n${HEADERS}`,
+        "POST /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\na",
+      ];
+      for (const request of requests) {
+        for (let round = 0; round < 50; round += 1) {
+          const { socket, send } = await openClient(port);
+          send(request);
+          await new Promise((resolve) => setTimeout(resolve, round % 3));
+          const closed = new Promise((resolve) => socket.once("close", resolve));
+          socket.resetAndDestroy();
+          if (!socket.closed) await closed;
+        }
+      }
+      await eventually("all requests have ended", async () => {
+        const { held, gone } = await state();
+        return held === gone;
+      });
+      assert.deepEqual((await state()).log, []);
+    },
+  },
+  {
     name: "cuts off a client that stops reading its answer",
     setup: { limits: { stallMilliseconds: 300 } },
     async check({ port, state }): Promise<void> {

@@ -111,9 +111,10 @@ async function main(): Promise<WebServerReport> {
         error: record,
       },
     });
-    process.on("SIGTERM", async () => {
+    process.once("SIGTERM", async () => {
       await server.close(setup.closeMilliseconds);
-      process.stdout.write("closed\n", () => process.exit(0));
+      // No process.exit(): the process ends by itself once nothing is left open.
+      process.stdout.write("closed\n");
     });
     return { addresses: server.addresses };
   } catch (error) {

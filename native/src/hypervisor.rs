@@ -499,14 +499,14 @@ impl Coordinator {
         let limits = Limits { task: question.call_limit, all: question.deadline };
         let outcomes = self.pool.run(tasks, limits);
         let mut verdicts = vec![Verdict::Complete; self.domains.len()];
-        let mut failures = Failures::default();
+        let mut errors = Vec::new();
         for (index, outcome) in owners.into_iter().zip(outcomes) {
             let surveyed = &mut self.domains[index];
             let verdict = match outcome {
                 Outcome::Done(reading) => {
                     let verdict = reading.verdict();
                     surveyed.row.append(reading.row);
-                    failures.count(surveyed.handle, reading.errors);
+                    errors.push((index, reading.errors));
                     verdict
                 }
                 Outcome::Late => Verdict::Late,
@@ -514,6 +514,13 @@ impl Coordinator {
                 Outcome::Withheld => Verdict::Withheld,
             };
             verdicts[index] = verdicts[index].max(verdict);
+        }
+        self.find_gone(limits, &mut verdicts);
+        let mut failures = Failures::default();
+        for (index, errors) in errors {
+            if verdicts[index] != Verdict::Gone {
+                failures.count(self.domains[index].handle, errors);
+            }
         }
         if verdicts.contains(&Verdict::Late)
             && let Some(connection) = &self.connection
@@ -523,6 +530,33 @@ impl Coordinator {
         let rows = self.domains.iter_mut().map(|surveyed| std::mem::take(&mut surveyed.row));
         let additions = stats::lock(&self.dictionary).additions();
         columns(rows, &verdicts, additions, failures)
+    }
+
+    /// Looks once more at the domains that failed: libvirt takes a moment to list a guest as gone whose end
+    /// made a call fail, and that a guest has ended is no failure.
+    fn find_gone(&self, limits: Limits, verdicts: &mut [Verdict]) {
+        let failed: Vec<usize> =
+            (0..verdicts.len()).filter(|&index| verdicts[index] == Verdict::Failed).collect();
+        if failed.is_empty() {
+            return;
+        }
+        let tasks = failed
+            .iter()
+            .map(|&index| {
+                let domain = Arc::clone(&self.domains[index].domain);
+                let (subject, lane) = (subject(&domain), domain.connection().serial());
+                let work = Box::new(move || Answer {
+                    value: stats::has_ended(&domain),
+                    is_lost: !domain.connection().is_alive(),
+                });
+                Task { subject, lane, need: Need::Nothing, work }
+            })
+            .collect();
+        for (index, outcome) in failed.into_iter().zip(self.pool.run(tasks, limits)) {
+            if outcome == Outcome::Done(true) {
+                verdicts[index] = Verdict::Gone;
+            }
+        }
     }
 
     /// The calls for one domain: each value from the cheapest call that has it. What needs no monitor is a

@@ -328,12 +328,17 @@ pub fn has_gone(domain: &Domain, error: &LibvirtError) -> bool {
     match error.code {
         code::NO_DOMAIN => true,
         code::NONE => false,
-        // SAFETY: the domain is valid; the call needs neither monitor nor job.
-        _ => match unsafe { (domain.library().api.virDomainIsActive)(domain.pointer()) } {
-            0 => true,
-            1 => false,
-            _ => LibvirtError::last(domain.library(), "virDomainIsActive").code == code::NO_DOMAIN,
-        },
+        _ => has_ended(domain),
+    }
+}
+
+/// Whether the domain is known to run no longer.
+pub fn has_ended(domain: &Domain) -> bool {
+    // SAFETY: the domain is valid; the call needs neither monitor nor job.
+    match unsafe { (domain.library().api.virDomainIsActive)(domain.pointer()) } {
+        0 => true,
+        1 => false,
+        _ => LibvirtError::last(domain.library(), "virDomainIsActive").code == code::NO_DOMAIN,
     }
 }
 
