@@ -578,10 +578,10 @@ const SCENARIOS: readonly Scenario[] = [
         "POST /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\na",
       ];
       for (const request of requests) {
-        for (let round = 0; round < 50; round += 1) {
+        for (let round = 0; round < 100; round += 1) {
           const { socket, send } = await openClient(port);
           send(request);
-          await new Promise((resolve) => setTimeout(resolve, round % 3));
+          await new Promise((resolve) => setTimeout(resolve, 1));
           const closed = new Promise((resolve) => socket.once("close", resolve));
           socket.resetAndDestroy();
           if (!socket.closed) await closed;

@@ -7,7 +7,7 @@ export type BodyOutcome = "read" | "too large" | "client gone";
  * Reads a request's body and throws it away: no page takes one, but the next request on the connection only
  * follows after it.
  *
- * @param maximumBytes the size from which on the rest is left unread; the connection has to close then
+ * @param maximumBytes the size beyond which the body counts as too large; the connection has to close then
  */
 export function discardBody(request: IncomingMessage, maximumBytes: number): Promise<BodyOutcome> {
   if (!hasBody(request)) {
@@ -21,10 +21,7 @@ export function discardBody(request: IncomingMessage, maximumBytes: number): Pro
     let bytes = 0;
     request.on("data", (chunk: Uint8Array) => {
       bytes += chunk.byteLength;
-      if (bytes > maximumBytes) {
-        request.pause();
-        resolve("too large");
-      }
+      if (bytes > maximumBytes) resolve("too large");
     });
     request.once("end", () => resolve("read"));
     request.once("close", () => resolve(request.complete ? "read" : "client gone"));

@@ -43,7 +43,11 @@ export interface ExporterProcess extends AsyncDisposable {
 export async function startExporterProcess(
   uri: string,
   args: readonly string[] = [],
-  user: { readonly uid?: number; readonly gid?: number } = {},
+  settings: {
+    readonly uid?: number;
+    readonly gid?: number;
+    readonly env?: Record<string, string>;
+  } = {},
 ): Promise<ExporterProcess> {
   const listen = ["--web.listen-address", "127.0.0.1:0", "--log", "-"];
   const child = new Deno.Command(EXECUTABLE, {
@@ -51,7 +55,7 @@ export async function startExporterProcess(
     stdin: "null",
     stdout: "null",
     stderr: "piped",
-    ...user,
+    ...settings,
   }).spawn();
   const lines: string[] = [];
   const reading = readLines(child.stderr, lines);

@@ -17,6 +17,7 @@ export type Availability =
  */
 export const REQUIRED_PACKAGES: readonly string[] = [
   "cpio",
+  "faketime",
   "libvirt-clients",
   "libvirt-daemon-system",
   "prometheus",
