@@ -46,7 +46,8 @@ const labelTexts: LabelTexts = new WeakMap();
 /** All chunks of a page, as a scrape makes them. */
 function renderPage(): readonly Uint8Array[] {
   const snapshot = takeSnapshot(records, measurement, dictionary);
-  return renderFamilies(families, snapshot, labelTexts).map((text) => Buffer.from(text, "utf8"));
+  const texts = renderFamilies(families, snapshot, labelTexts);
+  return Array.from(texts, (text) => Buffer.from(text, "utf8"));
 }
 
 const samples = countSamples(renderPage());

@@ -66,6 +66,9 @@ function compile(target) {
     "--compile",
     "--minify",
     "--bytecode",
+    // Else it would run the code that a bunfig.toml in its working directory names, and take settings from a .env there.
+    "--no-compile-autoload-bunfig",
+    "--no-compile-autoload-dotenv",
     "--format=esm",
     `--target=${bunTarget}`,
     `--compile-executable-path=${runtime}`,

@@ -114,7 +114,8 @@ export class Scraper {
     try {
       this.#self.countCollection();
       const collection = await this.#collect(timeout);
-      this.#latest = collection;
+      // A page that no later scrape may share would only take memory.
+      if (this.#options.minimumIntervalMilliseconds > 0) this.#latest = collection;
       return collection;
     } catch (error) {
       // A defect must cost no more than this one page.
@@ -157,7 +158,7 @@ export class Scraper {
     this.#judge(records, measurement, incomplete, conditions);
     this.#report(conditions);
     const families = this.#options.collectors.flatMap((collector) => collector.families);
-    const page = renderFamilies(families, snapshot, this.#labelTexts).map(encode);
+    const page = Array.from(renderFamilies(families, snapshot, this.#labelTexts), encode);
     const status = await hypervisor.status();
     clock.end("render");
     return await this.#page(page, undefined, {

@@ -874,6 +874,19 @@ Deno.test("it runs for a user who may write nothing, from any folder, wherever i
   await assertServesWithoutLog(exporter, /"permission denied"/);
 });
 
+Deno.test("it runs no code of its working directory and reads none of the files that runtimes look for", async () => {
+  await using folder = await createTestFolder();
+  const code = 'console.log("code of the working directory");\n';
+  for (const name of ["preload.ts", "mod.ts", "index.ts"]) await folder.write(name, code);
+  for (const name of ["package.json", "tsconfig.json"]) await folder.write(name, "{ broken");
+  for (const content of ['preload = ["./preload.ts"]\n', "broken [[[\n"]) {
+    await folder.write("bunfig.toml", content);
+    const { code, output, errorOutput } = await runExecutable(["--version"], { folder });
+    assert.deepEqual([code, errorOutput], [0, ""]);
+    assertOneLine(output, /^libvirt_nova_exporter /);
+  }
+});
+
 /** What runs a command as root in the folder that is named first, with nothing but a read-only file system there. */
 const IN_READ_ONLY_MOUNT: readonly [string, ...string[]] = [
   "unshare",

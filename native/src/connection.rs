@@ -86,6 +86,9 @@ unsafe impl Sync for Connection {}
 pub struct Domain {
     connection: Arc<Connection>,
     pointer: NonNull<bindings::virDomain>,
+    // libvirt writes the UUID as text, for its own log, whenever it is asked about a handle: once is enough.
+    uuid: Uuid,
+    id: i32,
 }
 
 // SAFETY: as for Connection: a virDomain is an immutable, reference-counted handle.
@@ -203,12 +206,22 @@ impl Connection {
             >(on_device)
         }
         .into();
+        // SAFETY: see above; block job callbacks have a string and two int arguments.
+        let block_job: Generic = unsafe {
+            std::mem::transmute::<
+                unsafe extern "C" fn(_, _, *const c_char, c_int, c_int, *mut c_void),
+                unsafe extern "C" fn(_, _, *mut c_void),
+            >(on_block_job)
+        }
+        .into();
         for (event, callback) in [
             (bindings::VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle),
             (bindings::VIR_DOMAIN_EVENT_ID_REBOOT, plain),
             (bindings::VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, metadata),
             (bindings::VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, device),
             (bindings::VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, device),
+            // The end of a copy may have put another kind of storage behind a disk.
+            (bindings::VIR_DOMAIN_EVENT_ID_BLOCK_JOB, block_job),
         ] {
             let opaque = Arc::into_raw(Arc::clone(changes)).cast_mut().cast::<c_void>();
             // SAFETY: the connection is open; a null domain means all of them; `opaque` is a counted
@@ -256,7 +269,11 @@ impl Domain {
         connection: &Arc<Connection>,
         pointer: NonNull<bindings::virDomain>,
     ) -> Self {
-        Self { connection: Arc::clone(connection), pointer }
+        // SAFETY: the pointer is valid; the call only reads the handle.
+        let uuid = unsafe { uuid_of(connection.library, pointer.as_ptr()) };
+        // SAFETY: as above.
+        let id = unsafe { (connection.library.api.virDomainGetID)(pointer.as_ptr()) };
+        Self { connection: Arc::clone(connection), pointer, uuid, id: id.cast_signed() }
     }
 
     /// The connection it belongs to.
@@ -274,16 +291,14 @@ impl Domain {
         self.pointer.as_ptr()
     }
 
-    /// Its id on this host; -1 when it is not running. Makes no call to the daemon.
+    /// Its id on this host; -1 when it was not running.
     pub fn id(&self) -> i32 {
-        // SAFETY: the pointer is valid; the call only reads the handle.
-        unsafe { (self.library().api.virDomainGetID)(self.pointer()) }.cast_signed()
+        self.id
     }
 
-    /// Its UUID. Makes no call to the daemon.
+    /// Its UUID.
     pub fn uuid(&self) -> Uuid {
-        // SAFETY: the pointer is valid and the call only reads the handle.
-        unsafe { uuid_of(self.library(), self.pointer()) }
+        self.uuid
     }
 
     /// Its name. Makes no call to the daemon.
@@ -388,6 +403,18 @@ unsafe extern "C" fn on_device(
     _connection: *mut bindings::virConnect,
     domain: *mut bindings::virDomain,
     _alias: *const c_char,
+    opaque: *mut c_void,
+) {
+    // SAFETY: libvirt calls with the arguments that `note` demands.
+    unsafe { note(domain, opaque) };
+}
+
+unsafe extern "C" fn on_block_job(
+    _connection: *mut bindings::virConnect,
+    domain: *mut bindings::virDomain,
+    _disk: *const c_char,
+    _kind: c_int,
+    _status: c_int,
     opaque: *mut c_void,
 ) {
     // SAFETY: libvirt calls with the arguments that `note` demands.

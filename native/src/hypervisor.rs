@@ -15,7 +15,7 @@ use crate::connection::{Connection, Domain, Uuid, uuid_text};
 use crate::connector::{ConnectionCounts, Connector, Undertaker};
 use crate::dictionary::{Additions, Dictionary};
 use crate::error::{LibvirtError, code};
-use crate::library::Library;
+use crate::library::{Library, rest_event_loop};
 use crate::pool::{Abandoned, Answer, Limits, Need, Outcome, Pool, Subject, Task};
 use crate::stats::{self, Row, SharedDictionary};
 
@@ -293,6 +293,12 @@ impl Coordinator {
         }
     }
 
+    /// Runs tasks on the pool.
+    fn run<T: Send + 'static>(&self, tasks: Vec<Task<T>>, limits: Limits) -> Vec<Outcome<T>> {
+        let _rest = rest_event_loop();
+        self.pool.run(tasks, limits)
+    }
+
     fn status(&self) -> Status {
         let (connections, connected) = self.connector.counts();
         Status { connected, connections, abandoned: self.pool.abandoned() }
@@ -337,7 +343,7 @@ impl Coordinator {
             }),
         };
         let limits = Limits { task: question.call_limit, all: question.deadline };
-        match self.pool.run(vec![task], limits).pop() {
+        match self.run(vec![task], limits).pop() {
             Some(Outcome::Done(Ok(list))) => Ok((connection, list)),
             Some(Outcome::Done(Err(error))) => Err((error, !connection.is_alive())),
             _ => {
@@ -422,7 +428,7 @@ impl Coordinator {
             tasks.push(Task { subject, lane, need: Need::Nothing, work });
         }
         let limits = Limits { task: question.call_limit, all: question.deadline };
-        let free = self.pool.run(tasks, limits).into_iter().filter_map(|outcome| match outcome {
+        let free = self.run(tasks, limits).into_iter().filter_map(|outcome| match outcome {
             Outcome::Done((subject, Ok(false))) => Some(subject),
             _ => None,
         });
@@ -455,7 +461,7 @@ impl Coordinator {
             })
             .collect();
         let limits = Limits { task: question.call_limit, all: question.deadline };
-        let outcomes = self.pool.run(tasks, limits);
+        let outcomes = self.run(tasks, limits);
         domains
             .into_iter()
             .zip(outcomes)
@@ -497,7 +503,7 @@ impl Coordinator {
             }
         }
         let limits = Limits { task: question.call_limit, all: question.deadline };
-        let outcomes = self.pool.run(tasks, limits);
+        let outcomes = self.run(tasks, limits);
         let mut verdicts = vec![Verdict::Complete; self.domains.len()];
         let mut errors = Vec::new();
         for (index, outcome) in owners.into_iter().zip(outcomes) {
@@ -552,7 +558,7 @@ impl Coordinator {
                 Task { subject, lane, need: Need::Nothing, work }
             })
             .collect();
-        for (index, outcome) in failed.into_iter().zip(self.pool.run(tasks, limits)) {
+        for (index, outcome) in failed.into_iter().zip(self.run(tasks, limits)) {
             if outcome == Outcome::Done(true) {
                 verdicts[index] = Verdict::Gone;
             }

@@ -3,13 +3,16 @@
 use std::error::Error;
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use crate::bindings;
 
 const FILE_NAME: &str = "libvirt.so.0";
+
+/// How long the event loop rests at most. libvirt's keepalive messages are seconds apart.
+const MAXIMUM_REST: Duration = Duration::from_secs(1);
 
 /// The loaded library. There is one in a process, because libvirt's own state is per process.
 pub struct Library {
@@ -18,6 +21,33 @@ pub struct Library {
 }
 
 static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
+
+/// Who wants the event loop to rest, and a signal when it is one less.
+static RESTS: Mutex<usize> = Mutex::new(0);
+static REST_ENDED: Condvar = Condvar::new();
+
+/// The event loop rests while this lives.
+pub struct Rest(());
+
+/// Lets the event loop rest while calls are made. A call takes its connection's socket from the loop and gives it
+/// back, which wakes the loop up both times and costs more than the call itself. Calls read what else comes on
+/// the socket; events wait for the loop.
+pub fn rest_event_loop() -> Rest {
+    *RESTS.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    Rest(())
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        *RESTS.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        REST_ENDED.notify_all();
+    }
+}
+
+fn rest_while_wanted() {
+    let rests = RESTS.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(REST_ENDED.wait_timeout_while(rests, MAXIMUM_REST, |rests| *rests > 0));
+}
 
 /// Opens `libvirt.so.0` once for the process, silences its output and starts its event loop.
 ///
@@ -48,6 +78,7 @@ fn open() -> Result<Library, String> {
         .name(String::from("libvirt-events"))
         .spawn(move || {
             loop {
+                rest_while_wanted();
                 // SAFETY: the default implementation was registered above and only this thread
                 // runs it. It blocks until there is something to do.
                 if unsafe { run() } < 0 {

@@ -26,30 +26,37 @@ export interface PlainSample {
  */
 export type LabelTexts = WeakMap<DomainRecord, Map<LabelSet, Map<string, string | undefined>>>;
 
+/** Length from which a text is handed on: what one long text would hold at a time, garbage collection would too. */
+const TEXT_LENGTH = 32 * 1024;
+
 /**
- * The families of a snapshot in text format 0.0.4, one text each. A family without samples is left out whole, so an
- * empty hypervisor has no texts.
+ * The families of a snapshot in text format 0.0.4, in texts of moderate length. A family without samples is left out
+ * whole, so an empty hypervisor has no texts.
  */
-export function renderFamilies(
+export function* renderFamilies(
   families: readonly Family[],
   snapshot: Snapshot,
   labelTexts: LabelTexts,
-): string[] {
+): Generator<string> {
   const rows = new Map<LabelSet, readonly LabelledRow[]>();
-  const texts: string[] = [];
   for (const family of families) {
     const labelled = rows.get(family.labelSet) ??
       labelledRows(family.labelSet, snapshot, labelTexts);
     rows.set(family.labelSet, labelled);
     const valueOf = reader(family, snapshot);
-    let samples = "";
+    let header = renderHeader(family);
+    let text = "";
     for (const row of labelled) {
       const value = valueOf(row);
-      if (value !== undefined) samples += `${family.name}{${row.labels}} ${renderValue(value)}\n`;
+      if (value === undefined) continue;
+      text += `${header}${family.name}{${row.labels}} ${renderValue(value)}\n`;
+      header = "";
+      if (text.length < TEXT_LENGTH) continue;
+      yield text;
+      text = "";
     }
-    if (samples !== "") texts.push(renderHeader(family) + samples);
+    if (text !== "") yield text;
   }
-  return texts;
 }
 
 /** Families with their samples spelled out, in text format 0.0.4. */
