@@ -103,7 +103,7 @@ function syntheticRecord(handle: number): DomainRecord {
     disks: [{ target: DISK, serial: uuid }],
     interfaces: [{ target: tapName(handle), macAddress: "fa:16:3e:00:00:01" }],
   });
-  return { handle, uuid, id: handle, name, description: parseDomainXml(xml) };
+  return { handle, uuid, id: handle, name, description: parseDomainXml(xml), definition: "given" };
 }
 
 function tapName(handle: number): string {

@@ -236,6 +236,7 @@ const REASONS: Readonly<Record<IncompleteReason, string>> = {
     "not asked, because too many calls were unanswered already (`--libvirt.max-abandoned`) or the time was over",
   quarantined: "not asked, because an earlier call about it is still unanswered",
   late: "it did not answer in time",
+  unread: "not on the page yet, because there was no time to read its definition",
 };
 
 const PHASES: Readonly<Record<Phase, string>> = {

@@ -5,7 +5,7 @@ import { type Log, openLog, tellOnStandardError, writeToStandardError } from "./
 import { TEXT_CONTENT_TYPE } from "./metrics/exposition.ts";
 import { COLLECTORS } from "./metrics/mod.ts";
 import { fileDescriptorLimit } from "./metrics/process.ts";
-import { Scraper } from "./scrape.ts";
+import { Scraper, type ScrapeResult } from "./scrape.ts";
 import { buildInfo } from "./version.ts";
 import { connectionLimits } from "./web/request_limits.ts";
 import { scrapeTimeoutMilliseconds } from "./web/scrape_timeout.ts";
@@ -57,7 +57,7 @@ export async function startExporter(config: Config): Promise<Exporter> {
     path: config.path,
   });
   // Connects and reads the definitions, so that the first scrape finds them.
-  scraper.scrape().then(({ isUp, reason }) => {
+  scrapeInFull(scraper).then(({ isUp, reason }) => {
     if (!isUp && config.logFile !== undefined) {
       tellOnStandardError(
         `libvirt_nova_exporter: libvirt is not available yet, trying again at each scrape: ${reason}`,
@@ -67,8 +67,7 @@ export async function startExporter(config: Config): Promise<Exporter> {
   return {
     addresses: server.addresses,
     reopenLog(): void {
-      log.reopen();
-      log.info("Reopened the log");
+      if (log.reopen()) log.info("Reopened the log");
     },
     noteDefect: (error) => log.error("Internal error", { error: describe(error) }),
     async stop(reason): Promise<void> {
@@ -98,7 +97,7 @@ export async function printPage(
     standardError: writeToStandardError,
   });
   const hypervisor = await openHypervisor(hypervisorOptions(config));
-  const { isUp, page } = await newScraper(config, hypervisor, log).scrape();
+  const { isUp, page } = await scrapeInFull(newScraper(config, hypervisor, log));
   for (const chunk of page) await write(chunk);
   await close(hypervisor);
   return isUp ? 0 : 1;
@@ -119,6 +118,16 @@ function newScraper(config: Config, hypervisor: Hypervisor, log: Log): Scraper {
     build: buildInfo(),
     log,
   });
+}
+
+/** Scrapes until every instance is on the page: a hypervisor with thousands of them takes more than one scrape. */
+async function scrapeInFull(scraper: Scraper): Promise<ScrapeResult> {
+  let result = await scraper.scrape();
+  for (let unread = Infinity; result.unread > 0 && result.unread < unread;) {
+    unread = result.unread;
+    result = await scraper.scrape();
+  }
+  return result;
 }
 
 function metricsHandler(scraper: Scraper): PageHandler {

@@ -34,10 +34,11 @@ export interface Log {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** Like `error`, and also on standard error, where the operator who starts the exporter looks. */
-  startupError(message: string, fields?: LogFields): void;
-  /** Opens the file again under its name, as after logrotate has moved it away; also tries a failed one. */
-  reopen(): void;
+  /**
+   * Opens the file again under its name, as after logrotate has moved it away; also tries a failed one. Says whether
+   * that worked.
+   */
+  reopen(): boolean;
   /** Closes the file; later lines go to standard error. */
   close(): void;
 }
@@ -105,12 +106,7 @@ export function openLog(options: LogOptions): Log {
     info: (message, fields) => log("info", message, fields),
     warn: (message, fields) => log("warn", message, fields),
     error: (message, fields) => log("error", message, fields),
-    startupError(message, fields): void {
-      const line = render("error", message, fields);
-      file?.write(line);
-      tell(line);
-    },
-    reopen: () => file?.reopen(),
+    reopen: () => file?.reopen() ?? true,
     close: () => file?.close(),
   };
 }
@@ -138,7 +134,7 @@ export function tellOnStandardError(line: string): void {
 interface KeptFile {
   /** Says whether the line is in the file. */
   write(line: string): boolean;
-  reopen(): void;
+  reopen(): boolean;
   close(): void;
 }
 
@@ -204,10 +200,10 @@ function keepFile({ path, clock, render, tell }: KeptFileOptions): KeptFile {
       if (closed || isResting()) return false;
       return attempt(() => put(line));
     },
-    reopen(): void {
-      if (closed) return;
+    reopen(): boolean {
+      if (closed) return false;
       release();
-      attempt(() => put());
+      return attempt(() => put());
     },
     close(): void {
       closed = true;

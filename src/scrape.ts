@@ -58,6 +58,8 @@ export interface ScrapeResult {
   readonly isUp: boolean;
   /** Why not. */
   readonly reason: string | undefined;
+  /** Instances that are not on the page yet, because there was no time to read their definitions. */
+  readonly unread: number;
   /** The page in text format 0.0.4, in UTF-8. */
   readonly page: readonly Uint8Array[];
 }
@@ -105,7 +107,7 @@ export class Scraper {
 
   #recent(): Collection | undefined {
     const latest = this.#latest;
-    if (latest === undefined) return undefined;
+    if (latest === undefined || latest.unread > 0) return undefined;
     const age = performance.now() - latest.collectedAt;
     return age < this.#options.minimumIntervalMilliseconds ? latest : undefined;
   }
@@ -154,7 +156,7 @@ export class Scraper {
     const records = this.#roster.records(survey.handles);
     const snapshot = takeSnapshot(records, measurement, this.#dictionary);
     this.#expireUnknownDevices(snapshot);
-    const incomplete = countIncomplete(measurement);
+    const incomplete = countIncomplete(records, measurement);
     this.#judge(records, measurement, incomplete, conditions);
     this.#report(conditions);
     const families = this.#options.collectors.flatMap((collector) => collector.families);
@@ -163,7 +165,7 @@ export class Scraper {
     clock.end("render");
     return await this.#page(page, undefined, {
       isUp: true,
-      instances: snapshot.domains.length,
+      instances: snapshot.domains.length + incomplete.unread,
       incomplete,
       phaseSeconds: clock.seconds(),
       status,
@@ -184,7 +186,10 @@ export class Scraper {
       const descriptions = await this.#options.hypervisor.describe(question(CALL_SHARE), batch);
       for (const { handle, xml, failure } of descriptions) {
         if (xml !== undefined) this.#understand(handle, xml);
-        else if (failure !== undefined) this.#noteFailure("definition", failure, conditions);
+        else if (failure !== undefined) {
+          this.#roster.refuse(handle);
+          this.#noteFailure("definition", failure, conditions);
+        }
       }
     }
     this.#self.countDefinitions(this.#roster.size - stale.length, read);
@@ -324,6 +329,7 @@ export class Scraper {
     return {
       isUp: state.isUp,
       reason,
+      unread: state.incomplete.unread,
       page: [...instances, encode(self)],
       collectedAt: performance.now(),
     };
@@ -343,6 +349,7 @@ const NOTHING_INCOMPLETE: CollectionState["incomplete"] = {
   withheld: 0,
   quarantined: 0,
   late: 0,
+  unread: 0,
 };
 
 const REASONS: Readonly<Partial<Record<number, IncompleteReason>>> = {
@@ -353,16 +360,22 @@ const REASONS: Readonly<Partial<Record<number, IncompleteReason>>> = {
   [Verdict.late]: "late",
 };
 
-function countIncomplete({ verdicts }: Measurement): CollectionState["incomplete"] {
+function countIncomplete(
+  records: readonly DomainRecord[],
+  { verdicts }: Measurement,
+): CollectionState["incomplete"] {
   const counts: Record<IncompleteReason, number> = { ...NOTHING_INCOMPLETE };
-  for (const verdict of verdicts) {
-    const reason = REASONS[verdict];
+  records.forEach(({ definition }, position) => {
+    const verdict = verdicts[position] ?? Verdict.gone;
+    const reason = verdict !== Verdict.gone && definition === "unread"
+      ? "unread"
+      : REASONS[verdict];
     if (reason !== undefined) counts[reason]++;
-  }
+  });
   return counts;
 }
 
-function withAge({ isUp, reason, page, collectedAt }: Collection): ScrapeResult {
+function withAge({ isUp, reason, unread, page, collectedAt }: Collection): ScrapeResult {
   const name = "libvirt_nova_exporter_collection_age_seconds";
   const age = renderPlainFamilies([{
     name,
@@ -370,7 +383,7 @@ function withAge({ isUp, reason, page, collectedAt }: Collection): ScrapeResult 
     help: "Age of the values on this page; above 0 where scrapes share a collection",
     samples: [{ name, labels: [], value: (performance.now() - collectedAt) / 1000 }],
   }]);
-  return { isUp, reason, page: [...page, encode(age)] };
+  return { isUp, reason, unread, page: [...page, encode(age)] };
 }
 
 function encode(text: string): Uint8Array {

@@ -22,7 +22,10 @@ Deno.test("formatListenAddress() writes an address as operators do", async (t) =
 
 Deno.test("describeBindFailure() says in one line what to do", async (t) => {
   const cases = [
-    ["EADDRINUSE", /^Cannot listen on "h:80": the port is in use, .* another port with --port$/],
+    [
+      "EADDRINUSE",
+      /^Cannot listen on "h:80": the port is in use, .* another with --port or --web\.listen-address$/,
+    ],
     [
       "EACCES",
       /^Cannot listen on "h:80": permission denied, .* above 1023 .* CAP_NET_BIND_SERVICE$/,

@@ -103,7 +103,7 @@ Deno.test("openLog() without a file sends lines of its level and above to standa
     const { log, standardError } = openTestLog(undefined, { level });
     logAtEachLevel(log);
     log.reopen();
-    log.startupError("late");
+    log.error("late");
     log.close();
     assert.deepEqual(standardError.map(({ message }) => message), [...written, "late"]);
   }
@@ -122,22 +122,6 @@ Deno.test("openLog() has each line in the file when the method returns, and none
     assert.equal(Deno.readTextFileSync(path).split("\n").length, 3);
     log.close();
     assert.deepEqual(standardError, []);
-  });
-});
-
-Deno.test("startupError() writes to the file and to standard error", () => {
-  withFolder((folder) => {
-    const path = join(folder, "exporter.log");
-    const { log, standardError } = openTestLog(path);
-    log.startupError("Cannot listen", { address: ":9100" });
-    log.close();
-    assert.deepEqual(readLog(path), standardError);
-    assert.deepEqual(
-      standardError.map(({ level, message, address }) => [level, message, address]),
-      [
-        ["error", "Cannot listen", ":9100"],
-      ],
-    );
   });
 });
 
@@ -285,7 +269,7 @@ Deno.test("openLog() says once why a file cannot be written, and goes on with st
     for (const [path, reason] of cases) {
       const { log, standardError } = openTestLog(path);
       log.info("one");
-      log.startupError("two");
+      log.error("two");
       log.reopen();
       log.debug("three");
       log.close();
@@ -431,7 +415,6 @@ Deno.test("no method throws when standard error is gone", () => {
       },
     });
     logAtEachLevel(log);
-    log.startupError("x");
     log.reopen();
     log.close();
     log.info("x");

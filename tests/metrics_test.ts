@@ -32,7 +32,14 @@ Deno.test("label sets give exactly the labels that they name, in this order", ()
       { target: "d", macAddress: "m", model: "", type: "", source: "", neutronPortId: "" },
     ],
   };
-  const record = { handle: 0, uuid: "u", id: 1, name: "i", description };
+  const record = {
+    handle: 0,
+    uuid: "u",
+    id: 1,
+    name: "i",
+    description,
+    definition: "given" as const,
+  };
   for (const { labelSet } of FAMILIES) {
     const labels = labelSet.scope === "instance"
       ? labelSet.labels(record)

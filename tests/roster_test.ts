@@ -74,3 +74,17 @@ Deno.test("Roster makes a new record when the definition changes, so that caches
 Deno.test("Roster refuses a survey that names a domain without introducing it", () => {
   assert.throws(() => new Roster(AGE).enrol(survey([7])), RangeError);
 });
+
+Deno.test("Roster knows whether a definition was given, refused, or not read yet", () => {
+  const roster = new Roster(AGE);
+  roster.enrol(survey([1], [1]));
+  const definition = (): string | undefined => roster.record(1)?.definition;
+  assert.equal(definition(), "unread");
+  roster.refuse(1);
+  assert.equal(definition(), "refused");
+  assert.deepEqual(roster.stale(0), [1]);
+  roster.describe(1, undefined, "broken", 0);
+  assert.equal(definition(), "given");
+  roster.refuse(1);
+  assert.equal(definition(), "given");
+});

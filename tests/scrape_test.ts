@@ -269,7 +269,7 @@ Deno.test("an incomplete instance says so, by reason, and keeps what there is", 
   const reasons = families.get("libvirt_nova_exporter_instances_incomplete")?.samples ?? [];
   assert.deepEqual(
     reasons.map(({ labels, value }) => [labels["reason"], value]),
-    [["failed", 1], ["busy", 1], ["withheld", 1], ["quarantined", 1], ["late", 1]],
+    [["failed", 1], ["busy", 1], ["withheld", 1], ["quarantined", 1], ["late", 1], ["unread", 0]],
   );
 });
 
@@ -344,4 +344,42 @@ Deno.test("failed calls are counted by function and code and logged when they be
   assert.deepEqual(lines, [
     { call: "virDomainGetCPUStats", code: 55, count: 3, instance: "instance-1", reason: message },
   ]);
+});
+
+Deno.test("an instance whose definition there was no time to read is left out and counted, and comes next", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const scraper = newScraper(hypervisor, { timeoutMilliseconds: 100 });
+  // The survey takes so long that nothing is left for definitions.
+  hypervisor.gate = new Promise((resolve) => setTimeout(resolve, 92));
+  const first = await scraper.scrape();
+  const page = parsePage(decodePage(first.page));
+  assert.deepEqual([first.isUp, first.unread], [true, 1]);
+  assert.equal(page.has("libvirt_nova_instance_cpu_time_total"), false);
+  assert.equal(valueOf(page, "libvirt_nova_exporter_instances"), 1);
+  assert.equal(
+    valueOf(page, "libvirt_nova_exporter_instances_incomplete", { reason: "unread" }),
+    1,
+  );
+  hypervisor.gate = undefined;
+  const next = await scraper.scrape();
+  assert.deepEqual([next.isUp, next.unread], [true, 0]);
+});
+
+Deno.test("an instance whose definition libvirt refuses is on the page by its libvirt name, as incomplete", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const scraper = newScraper(hypervisor);
+  const { describe } = hypervisor;
+  const failure = { call: "virDomainGetXMLDesc", code: 38, origin: 10, message: "no", count: 1 };
+  hypervisor.describe = (_, handles) =>
+    Promise.resolve([...handles].map((handle) => ({ handle, failure: { ...failure, handle } })));
+  const refused = await scrapeFamilies(scraper);
+  const labels = { libvirtname: "instance-1", novaname: "" };
+  assert.equal(valueOf(refused, "libvirt_nova_instance_cpu_time_total", labels), 1_001);
+  assert.equal(valueOf(refused, "libvirt_nova_instance_scrape_success", labels), 0);
+  hypervisor.describe = describe;
+  const given = await scrapeFamilies(scraper);
+  assert.equal(
+    valueOf(given, "libvirt_nova_instance_scrape_success", { novaname: "web-1" }),
+    1,
+  );
 });

@@ -8,7 +8,7 @@ const BUILD = { version: "1.2.3", runtime: "bun 1.4.5", architecture: "x64" };
 const STATE: CollectionState = {
   isUp: true,
   instances: 3,
-  incomplete: { failed: 0, busy: 1, withheld: 0, quarantined: 2, late: 0 },
+  incomplete: { failed: 0, busy: 1, withheld: 0, quarantined: 2, late: 0, unread: 0 },
   phaseSeconds: { survey: 0.25, measure: 0.5 },
   status: {
     connected: true,

@@ -9,6 +9,7 @@ const record = (handle: number): DomainRecord => ({
   id: handle,
   name: `instance-${handle}`,
   description: undefined,
+  definition: "given",
 });
 
 /** A measurement of domains given as objects. */
@@ -123,4 +124,15 @@ Deno.test("takeSnapshot() finds devices by their names, whatever their index, ea
 Deno.test("takeSnapshot() refuses a measurement of more domains than it has records for", () => {
   const { measurement, dictionary } = measure([{}, {}]);
   assert.throws(() => takeSnapshot([record(1)], measurement, dictionary), RangeError);
+});
+
+Deno.test("takeSnapshot() leaves domains out whose definition has not been read, and counts no refused one as complete", () => {
+  const { measurement, dictionary } = measure([{}, {}, {}]);
+  const snapshot = takeSnapshot(
+    [{ ...record(1), definition: "unread" }, { ...record(2), definition: "refused" }, record(3)],
+    measurement,
+    dictionary,
+  );
+  assert.deepEqual(snapshot.domains.map(({ name }) => name), ["instance-2", "instance-3"]);
+  assert.deepEqual([snapshot.isComplete(0), snapshot.isComplete(1)], [false, true]);
 });

@@ -45,7 +45,7 @@ export class Roster {
       if (domain === undefined) throw new RangeError(`Nobody has introduced domain ${handle}`);
       const { uuid, id, name } = domain;
       entries.set(handle, {
-        record: { handle, uuid, id, name, description: undefined },
+        record: { handle, uuid, id, name, description: undefined, definition: "unread" },
         expiresAt: -Infinity,
         problem: undefined,
       });
@@ -79,10 +79,17 @@ export class Roster {
     const entry = this.#entries.get(handle);
     if (entry === undefined) return;
     this.#entries.set(handle, {
-      record: { ...entry.record, description },
+      record: { ...entry.record, description, definition: "given" },
       expiresAt: now + this.#maximumAgeMilliseconds * (1 - jitter(handle)),
       problem,
     });
+  }
+
+  /** Notes that libvirt did not give a domain's definition; what an earlier one said stays. */
+  refuse(handle: number): void {
+    const entry = this.#entries.get(handle);
+    if (entry === undefined || entry.record.definition !== "unread") return;
+    this.#entries.set(handle, { ...entry, record: { ...entry.record, definition: "refused" } });
   }
 
   /** The domains whose definition is not understood, and why. */

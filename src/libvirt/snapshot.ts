@@ -9,8 +9,10 @@ export interface DomainRecord {
   readonly id: number;
   /** libvirt's name. */
   readonly name: string;
-  /** What its definition says; undefined when that could not be read. */
+  /** What its definition says; undefined while that has not been read, or when it cannot be. */
   readonly description: DomainDescription | undefined;
+  /** Whether libvirt has given the definition, refused it, or not been asked for it yet. */
+  readonly definition: "given" | "refused" | "unread";
 }
 
 /** A device that libvirt gave statistics for. */
@@ -37,20 +39,22 @@ export interface Snapshot {
 
 /**
  * A snapshot of a measurement, whose domains are those of `records`, in the same order. Domains that went away
- * meanwhile are left out.
+ * meanwhile are left out, and those whose definition has not been read: their labels are not known yet.
  */
 export function takeSnapshot(
   records: readonly DomainRecord[],
   measurement: Measurement,
   dictionary: Dictionary,
 ): Snapshot {
-  const positions = presentPositions(measurement.verdicts);
+  const positions = presentPositions(records, measurement.verdicts);
   const domains = positions.map((position) => recordAt(records, position));
   const devices = groupDevices(positions, measurement, dictionary);
   return {
     domains,
     dictionary,
-    isComplete: (domain) => measurement.verdicts[positions[domain] ?? -1] === Verdict.complete,
+    isComplete: (domain) =>
+      measurement.verdicts[positions[domain] ?? -1] === Verdict.complete &&
+      domains[domain]?.definition === "given",
     value: (domain, field) => {
       const position = positions[domain] ?? 0;
       const { fields, offsets } = measurement;
@@ -61,10 +65,11 @@ export function takeSnapshot(
   };
 }
 
-function presentPositions(verdicts: Uint8Array): number[] {
+function presentPositions(records: readonly DomainRecord[], verdicts: Uint8Array): number[] {
   const positions: number[] = [];
   verdicts.forEach((verdict, position) => {
-    if (verdict !== Verdict.gone) positions.push(position);
+    const isReady = recordAt(records, position).definition !== "unread";
+    if (isReady && verdict !== Verdict.gone) positions.push(position);
   });
   return positions;
 }

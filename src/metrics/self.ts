@@ -25,8 +25,18 @@ export const ERROR_KINDS = [
 /** See {@link ERROR_KINDS}. */
 export type ErrorKind = typeof ERROR_KINDS[number];
 
-/** Why an instance's values are incomplete; see `Verdict` in hypervisor.ts. */
-export const INCOMPLETE_REASONS = ["failed", "busy", "withheld", "quarantined", "late"] as const;
+/**
+ * Why an instance's values are incomplete; see `Verdict` in hypervisor.ts. One that is `unread` is not on the page yet:
+ * there was no time to read its definition.
+ */
+export const INCOMPLETE_REASONS = [
+  "failed",
+  "busy",
+  "withheld",
+  "quarantined",
+  "late",
+  "unread",
+] as const;
 
 /** See {@link INCOMPLETE_REASONS}. */
 export type IncompleteReason = typeof INCOMPLETE_REASONS[number];

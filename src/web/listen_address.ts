@@ -83,7 +83,7 @@ export function describeBindFailure(address: ListenAddress, code: string): strin
   const where = `Cannot listen on "${formatListenAddress(address)}"`;
   switch (code) {
     case "EADDRINUSE":
-      return `${where}: the port is in use, stop the other program or choose another port with --port`;
+      return `${where}: the port is in use, stop the other program or choose another with --port or --web.listen-address`;
     case "EACCES":
     case "EPERM":
       return `${where}: permission denied, use a port above 1023 or grant CAP_NET_BIND_SERVICE`;

@@ -105,7 +105,14 @@ export function testHypervisorConformance(
     const dictionary = new Dictionary();
     dictionary.add(measurement.dictionaryBase, measurement.dictionaryStrings);
     const snapshot = takeSnapshot(
-      names.map((name, handle) => ({ handle, uuid: "", id: 1, name, description: undefined })),
+      names.map((name, handle) => ({
+        handle,
+        uuid: "",
+        id: 1,
+        name,
+        description: undefined,
+        definition: "given" as const,
+      })),
       measurement,
       dictionary,
     );
