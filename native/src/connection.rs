@@ -161,6 +161,13 @@ impl Connection {
         unsafe { (self.library.api.virConnectIsAlive)(self.pointer()) == 1 }
     }
 
+    /// Asks for something that the daemon answers at once.
+    pub fn ping(&self) {
+        let mut version = 0;
+        // SAFETY: the connection is open and the number may be written to.
+        unsafe { (self.library.api.virConnectGetLibVersion)(self.pointer(), &raw mut version) };
+    }
+
     /// False once the daemon has refused the NOWAIT flag of bulk calls.
     pub fn knows_nowait(&self) -> bool {
         self.knows_nowait.load(Ordering::Relaxed)

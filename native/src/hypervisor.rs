@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::CString;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -190,6 +190,7 @@ impl Hypervisor {
             connector: Arc::new(Connector::new(library, uri, undertaker.clone())),
             undertaker,
             pool: Pool::new(concurrency, maximum_abandoned),
+            nudger: Nudger::start()?,
             dictionary: Arc::new(Mutex::new(Dictionary::new(DICTIONARY_LIMIT))),
             connection: None,
             roster: HashMap::new(),
@@ -246,10 +247,38 @@ struct Surveyed {
     row: Row,
 }
 
+/// Wakes a connection's calls up.
+///
+/// Of the calls on one connection, one waits at the socket for all of them; the others tell it when they have
+/// something to send. libvirt's client loses that wake-up when it comes just as the waiting call begins to wait
+/// (`virNetClientIO` quits a `GMainLoop` that does not run yet; seen with 9.0). Usually the next message makes up for
+/// it; when the waiting call hangs with its guest there may be none. A further call does.
+struct Nudger {
+    sender: SyncSender<Arc<Connection>>,
+}
+
+impl Nudger {
+    fn start() -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel::<Arc<Connection>>(1);
+        thread::Builder::new().name(String::from("libvirt-nudge")).spawn(move || {
+            for connection in receiver {
+                connection.ping();
+            }
+        })?;
+        Ok(Self { sender })
+    }
+
+    /// Makes a call on a connection, without blocking the caller. While one is out there is no need of another.
+    fn nudge(&self, connection: &Arc<Connection>) {
+        let _ = self.sender.try_send(Arc::clone(connection));
+    }
+}
+
 struct Coordinator {
     connector: Arc<Connector>,
     undertaker: Undertaker,
     pool: Pool,
+    nudger: Nudger,
     dictionary: SharedDictionary,
     /// The connection of `domains`; holding it keeps their dropping from closing it here.
     connection: Option<Arc<Connection>>,
@@ -296,7 +325,11 @@ impl Coordinator {
     /// Runs tasks on the pool.
     fn run<T: Send + 'static>(&self, tasks: Vec<Task<T>>, limits: Limits) -> Vec<Outcome<T>> {
         let _rest = rest_event_loop();
-        self.pool.run(tasks, limits)
+        self.pool.run(tasks, limits, &mut || {
+            if let Some(connection) = &self.connection {
+                self.nudger.nudge(connection);
+            }
+        })
     }
 
     fn status(&self) -> Status {

@@ -37,6 +37,9 @@ pub enum Need {
     Monitor,
 }
 
+/// How long a task may run before `on_quiet` is called; each time it is called that doubles.
+const QUIET: Duration = Duration::from_millis(20);
+
 /// How many guarded calls of one connection may be out.
 const LANE_LIMIT: usize = 4;
 
@@ -180,7 +183,13 @@ impl Pool {
     /// limits are reached, whatever the tasks do.
     ///
     /// Tasks that need nothing run first, so that a hung guest costs no value that needs no monitor.
-    pub fn run<T: Send + 'static>(&self, tasks: Vec<Task<T>>, limits: Limits) -> Vec<Outcome<T>> {
+    /// `on_quiet` is called now and then while a task takes long; it must not block.
+    pub fn run<T: Send + 'static>(
+        &self,
+        tasks: Vec<Task<T>>,
+        limits: Limits,
+        on_quiet: &mut dyn FnMut(),
+    ) -> Vec<Outcome<T>> {
         let results: Arc<Mutex<Vec<Option<T>>>> =
             Arc::new(Mutex::new(tasks.iter().map(|_| None).collect()));
         let mut state = self.shared.lock();
@@ -214,7 +223,7 @@ impl Pool {
                 Need::Monitor => state.guarded.push_back(ticket),
             }
         }
-        let state = self.wait(state, limits);
+        let state = self.wait(state, limits, on_quiet);
         let verdicts = state.verdicts.clone();
         drop(state);
         let mut results = lock(&results);
@@ -263,8 +272,10 @@ impl Pool {
         &'a self,
         mut state: MutexGuard<'a, State>,
         limits: Limits,
+        on_quiet: &mut dyn FnMut(),
     ) -> MutexGuard<'a, State> {
         let maximum = self.shared.maximum_abandoned;
+        let mut quiet = QUIET;
         loop {
             state.abandon_overdue(limits);
             state.withhold(maximum);
@@ -277,7 +288,14 @@ impl Pool {
             }
             self.staff(&mut state);
             self.shared.work.notify_all();
-            let until = state.next_overdue(limits).min(limits.all);
+            let oldest = state.oldest_running();
+            if oldest.is_some_and(|since| now.duration_since(since) >= quiet) {
+                on_quiet();
+                quiet *= 2;
+            }
+            // A task that has not started yet is looked at again soon.
+            let oldest = oldest.unwrap_or(now);
+            let until = (oldest + limits.task).min(oldest.max(now) + quiet).min(limits.all);
             let pause = until.saturating_duration_since(now);
             state = self
                 .shared
@@ -477,10 +495,10 @@ impl State {
         }
     }
 
-    fn next_overdue(&self, limits: Limits) -> Instant {
-        let waiting = self.running.iter().filter(|running| !running.abandoned);
-        // A task that has not started yet is looked at again when one task's time has passed.
-        waiting.map(|running| running.since).min().unwrap_or_else(Instant::now) + limits.task
+    /// Since when the oldest of the tasks that are waited for has been running.
+    fn oldest_running(&self) -> Option<Instant> {
+        let waited_for = self.running.iter().filter(|running| !running.abandoned);
+        waited_for.map(|running| running.since).min()
     }
 }
 
@@ -528,6 +546,10 @@ mod tests {
         }
     }
 
+    fn run(pool: &Pool, tasks: Vec<Task<u32>>, limits: Limits) -> Vec<Outcome<u32>> {
+        pool.run(tasks, limits, &mut || {})
+    }
+
     fn settle(pool: &Pool) {
         let patience = Instant::now() + Duration::from_secs(10);
         while pool.abandoned() != Abandoned::default() {
@@ -540,7 +562,7 @@ mod tests {
     fn results_come_in_the_order_of_the_tasks() {
         let pool = Pool::new(4, 5);
         let tasks = (0..200).map(|value| quick(domain(1), Need::Monitor, value)).collect();
-        let outcomes = pool.run(tasks, limits(10_000, 10_000));
+        let outcomes = run(&pool, tasks, limits(10_000, 10_000));
         assert_eq!(outcomes, (0..200).map(Outcome::Done).collect::<Vec<_>>());
     }
 
@@ -550,17 +572,17 @@ mod tests {
         let (hung, release) = hanging(domain(1), Need::Monitor);
         let tasks =
             vec![hung, quick(domain(2), Need::Monitor, 2), quick(domain(3), Need::Nothing, 3)];
-        let outcomes = pool.run(tasks, limits(30, 5_000));
+        let outcomes = run(&pool, tasks, limits(30, 5_000));
         assert_eq!(outcomes, [Outcome::Late, Outcome::Done(2), Outcome::Done(3)]);
         assert_eq!(pool.abandoned(), Abandoned { guarded: 1, free: 0, subjects: 1 });
 
         let again = vec![quick(domain(1), Need::Monitor, 1), quick(domain(1), Need::Nothing, 4)];
-        let outcomes = pool.run(again, limits(5_000, 5_000));
+        let outcomes = run(&pool, again, limits(5_000, 5_000));
         assert_eq!(outcomes, [Outcome::Quarantined, Outcome::Done(4)]);
 
         drop(release);
         settle(&pool);
-        let outcomes = pool.run(vec![quick(domain(1), Need::Monitor, 1)], limits(5_000, 5_000));
+        let outcomes = run(&pool, vec![quick(domain(1), Need::Monitor, 1)], limits(5_000, 5_000));
         assert_eq!(outcomes, [Outcome::Done(1)]);
     }
 
@@ -575,18 +597,18 @@ mod tests {
             for task in &mut tasks {
                 task.lane = lane;
             }
-            let outcomes = pool.run(tasks, limits(30, 5_000));
+            let outcomes = run(&pool, tasks, limits(30, 5_000));
             let late = outcomes.iter().filter(|outcome| **outcome == Outcome::Late).count();
             assert_eq!(late, if lane == 1 { LANE_LIMIT } else { 5 - LANE_LIMIT });
         }
         assert_eq!(pool.abandoned(), Abandoned { guarded: 5, free: 0, subjects: 5 });
 
         let again = vec![quick(domain(99), Need::Monitor, 1), quick(domain(1), Need::Nothing, 2)];
-        let outcomes = pool.run(again, limits(5_000, 5_000));
+        let outcomes = run(&pool, again, limits(5_000, 5_000));
         assert_eq!(outcomes, [Outcome::Withheld, Outcome::Done(2)]);
         drop(releases);
         settle(&pool);
-        let outcomes = pool.run(vec![quick(domain(99), Need::Monitor, 1)], limits(5_000, 5_000));
+        let outcomes = run(&pool, vec![quick(domain(99), Need::Monitor, 1)], limits(5_000, 5_000));
         assert_eq!(outcomes, [Outcome::Done(1)]);
     }
 
@@ -595,7 +617,7 @@ mod tests {
         let pool = Pool::new(8, 20);
         let (tasks, releases): (Vec<_>, Vec<_>) =
             (0..10).map(|number| hanging(domain(number), Need::Monitor)).unzip();
-        let outcomes = pool.run(tasks, limits(30, 5_000));
+        let outcomes = run(&pool, tasks, limits(30, 5_000));
         let late = outcomes.iter().filter(|outcome| **outcome == Outcome::Late).count();
         assert_eq!(late, LANE_LIMIT);
         assert_eq!(outcomes.last(), Some(&Outcome::Withheld));
@@ -612,15 +634,15 @@ mod tests {
             need: Need::Monitor,
             work: Box::new(|| Answer { value: 0, is_lost: true }),
         };
-        pool.run(vec![lost(1), lost(2)], limits(5_000, 5_000));
+        run(&pool, vec![lost(1), lost(2)], limits(5_000, 5_000));
         assert_eq!(pool.abandoned(), Abandoned { guarded: 2, free: 0, subjects: 2 });
         let again = || vec![quick(domain(1), Need::Monitor, 1), quick(domain(3), Need::Monitor, 3)];
-        let outcomes = pool.run(again(), limits(5_000, 5_000));
+        let outcomes = run(&pool, again(), limits(5_000, 5_000));
         assert_eq!(outcomes, [Outcome::Quarantined, Outcome::Withheld]);
         assert_eq!(pool.orphans().len(), 2);
         pool.release(domain(1));
         pool.release(domain(1));
-        let outcomes = pool.run(again(), limits(5_000, 5_000));
+        let outcomes = run(&pool, again(), limits(5_000, 5_000));
         assert_eq!(outcomes, [Outcome::Done(1), Outcome::Done(3)]);
         pool.release(domain(2));
         assert_eq!(pool.abandoned(), Abandoned::default());
@@ -631,7 +653,7 @@ mod tests {
         use std::sync::atomic::{AtomicUsize, Ordering};
         let pool = Pool::new(4, 3);
         let (hung, release) = hanging(domain(0), Need::Monitor);
-        pool.run(vec![hung], limits(10, 5_000));
+        run(&pool, vec![hung], limits(10, 5_000));
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let tasks = (1..40)
             .map(|number| {
@@ -644,7 +666,7 @@ mod tests {
                 })
             })
             .collect();
-        pool.run(tasks, limits(5_000, 5_000));
+        run(&pool, tasks, limits(5_000, 5_000));
         assert!(
             most.load(Ordering::SeqCst) <= 2,
             "one of three places was taken by the abandoned call"
@@ -656,7 +678,8 @@ mod tests {
     fn the_deadline_of_all_ends_the_wait_whatever_the_tasks_do() {
         let pool = Pool::new(1, 5);
         let (hung, release) = hanging(Subject::Connection(1), Need::Nothing);
-        let outcomes = pool.run(vec![hung, quick(domain(1), Need::Nothing, 1)], limits(60_000, 30));
+        let outcomes =
+            run(&pool, vec![hung, quick(domain(1), Need::Nothing, 1)], limits(60_000, 30));
         assert_eq!(outcomes, [Outcome::Late, Outcome::Withheld]);
         drop(release);
     }
@@ -666,8 +689,21 @@ mod tests {
         let pool = Pool::new(1, 5);
         let panicking = task(domain(1), Need::Monitor, || panic!("on purpose"));
         let outcomes =
-            pool.run(vec![panicking, quick(domain(2), Need::Monitor, 2)], limits(5_000, 5_000));
+            run(&pool, vec![panicking, quick(domain(2), Need::Monitor, 2)], limits(5_000, 5_000));
         assert_eq!(outcomes, [Outcome::Late, Outcome::Done(2)]);
         assert_eq!(pool.abandoned(), Abandoned::default());
+    }
+
+    #[test]
+    fn whoever_asks_hears_now_and_then_that_a_task_takes_long() {
+        let pool = Pool::new(2, 5);
+        let (hung, release) = hanging(domain(1), Need::Monitor);
+        let mut quiet = 0;
+        pool.run(vec![hung], limits(300, 5_000), &mut || quiet += 1);
+        assert!((1..=5).contains(&quiet), "{quiet} times");
+        drop(release);
+        quiet = 0;
+        pool.run(vec![quick(domain(2), Need::Monitor, 2)], limits(300, 5_000), &mut || quiet += 1);
+        assert_eq!(quiet, 0);
     }
 }
