@@ -2,6 +2,7 @@ import type { BenchmarkResult } from "./result.ts";
 import type { ScenarioResult, WayResult } from "./scenario.ts";
 import type { SoakResult } from "./soak.ts";
 import { isMet, type Target, targetsOf } from "./targets.ts";
+import { type BaselineName, EXPORTER } from "./ways.ts";
 
 const BYTES_PER_MEGABYTE = 1e6;
 
@@ -14,26 +15,33 @@ besides moves the third.
 A scrape is measured from the request to the last byte of the page, over a kept-open HTTP
 connection. It is compared with other ways to ask libvirt, which are bare programs
 (\`bench/baseline/\`) that make the calls and throw the values away: no labels, no text, no HTTP.
+`;
 
-| way         | what it does                                                                                 |
-| ----------- | -------------------------------------------------------------------------------------------- |
-| \`exporter\`  | the executable                                                                               |
-| \`seed\`      | as the exporters before: connects, asks every domain in sequence call by call, disconnects   |
-| \`seed-kept\` | the same on one connection                                                                   |
-| \`bulk\`      | one bulk call for all domains, with the groups state, cpu, balloon, vcpu, interface and block |
-| \`bulk-all\`  | one bulk call for all domains, with every group                                              |
-| \`floor\`     | the very calls that the exporter makes, from as many threads                                 |
+const WAYS: readonly (readonly [name: BaselineName | typeof EXPORTER, description: string])[] = [
+  [EXPORTER, "the executable"],
+  [
+    "seed",
+    "as the exporters before: connects, asks every domain in sequence call by call, disconnects",
+  ],
+  ["seed-kept", "the same on one connection"],
+  ["bulk", "one bulk call for all domains: state, cpu, balloon, vcpu, interface and block"],
+  ["bulk-all", "one bulk call for all domains, with every group"],
+  ["floor", "the very calls that the exporter makes, from as many threads"],
+];
 
+const METHOD = `\
 The ways take turns, so that whatever else the machine does hits all of them. Times of a scrape are
-medians (and the 99th percentile); processor times are means per scrape, of 10 ms more than the
-scrape itself. "Exporter to this" is the median over all turns of how long the exporter took in
-relation to this way in the same turn.
+medians, and the 99th percentile (of less than 100 turns the slowest); processor times are means per
+scrape and count 10 ms after it too. "Exporter to this" is the median over all turns of how long the
+exporter took in relation to this way in the same turn. Memory is that after the last turn.
 `;
 
 /** Everything that was measured, as Markdown. */
 export function renderReport(result: BenchmarkResult): string {
   return [
     INTRODUCTION,
+    table(["way", "what it does"], WAYS.map(([name, description]) => [`\`${name}\``, description])),
+    METHOD,
     section("Targets", renderTargets(targetsOf(result))),
     ...result.scenarios.map((scenario) => section(headingOf(scenario), renderScenario(scenario))),
     section("Making a page", renderExposition(result)),
@@ -41,7 +49,7 @@ export function renderReport(result: BenchmarkResult): string {
     ...(result.soak === undefined
       ? []
       : [section("Memory over many scrapes", renderSoak(result.soak))]),
-    section("Machine", table(["", ""], result.machine)),
+    section("Machine", table(["part", "here"], result.machine)),
   ].join("\n");
 }
 
@@ -54,7 +62,7 @@ function renderTargets(targets: readonly Target[]): string {
     ["target", "at most", "measured", ""],
     targets.map((target) => [
       target.description,
-      quantity(target.limit, target.unit),
+      limitOf(target),
       quantity(target.measured, target.unit),
       isMet(target) ? "met" : "missed",
     ]),
@@ -85,9 +93,11 @@ function renderScenario({ driver, rounds, ways }: ScenarioResult): string {
     ["peak resident", ({ memory }) => megabytes(memory.peakResident)],
   ];
   const note = hasDaemon
-    ? ""
-    : "The driver lives in the process that asks: its processor time and its memory are part of each way's own. ";
-  return `${note}${count(rounds)} turns.\n\n` +
+    ? `Of QEMU's processor time \`floor\` has the least: three round trips of each guest's monitor, ` +
+      `two for its memory and one for its disk.`
+    : "The driver lives in the process that asks: its processor time and its memory are part of " +
+      "each way's own.";
+  return `${count(rounds)} turns. ${note}\n\n` +
     table(
       columns.map(([heading]) => heading),
       ways.map((way) => columns.map(([, cell]) => cell(way))),
@@ -120,7 +130,7 @@ function renderStartUp({ startUp }: BenchmarkResult): string {
 /** Memory over many scrapes, as Markdown. */
 export function renderSoak({ scrapes, seconds, points }: SoakResult): string {
   return `${count(scrapes)} scrapes of the demo, each right after the other, ` +
-    `${quantity(scrapes / seconds, "")} a second.\n\n` +
+    `${count(scrapes / seconds)} a second.\n\n` +
     table(
       ["scrapes", "anonymous memory", "peak resident"],
       points.map(({ share, anonymous, peakResident }) => [
@@ -152,8 +162,15 @@ function count(value: number): string {
   return Math.round(value).toLocaleString("en");
 }
 
-/** A value with two significant digits. */
+/** A quantity with two significant digits; a ratio, which has no unit, with two decimals. */
 function quantity(value: number, unit: string): string {
-  const text = Number(value.toPrecision(2)).toLocaleString("en", { maximumFractionDigits: 20 });
-  return unit === "" ? text : `${text} ${unit}`;
+  if (unit === "") return value.toFixed(2);
+  return `${
+    Number(value.toPrecision(2)).toLocaleString("en", { maximumFractionDigits: 20 })
+  } ${unit}`;
+}
+
+/** A limit as it was set. */
+function limitOf({ limit, unit }: Target): string {
+  return `${limit.toLocaleString("en")} ${unit}`.trimEnd();
 }

@@ -192,14 +192,6 @@ async function churn(exporter: ExporterProcess, options: Churn): Promise<number>
     ...Array.from({ length: options.loops }, comeAndGo),
   ]);
   const page = await scrapeOnce();
-  console.log({
-    gone: guests.length,
-    early,
-    late,
-    files,
-    c: page.value("libvirt_nova_exporter_collections_total"),
-    log: exporter.logLines().length,
-  });
   assert.ok(
     late <= early * 1.25 + 8 * BYTES_PER_MEBIBYTE,
     `The memory went from ${early} to ${late} bytes`,
@@ -348,7 +340,6 @@ if (host.available) {
         churnOfTestDriver(hypervisor, image),
         churnOfQemu(hypervisor, exporter, image),
       ]);
-      console.log({ ofTestDriver, ofQemu });
       assert.ok(ofTestDriver >= 10, `${ofTestDriver} guests a second`);
       assert.ok(ofQemu > 0.5, `${ofQemu} guests a second`);
     });

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { COLLECTORS } from "../../src/metrics/mod.ts";
+import { outputOf } from "./command.ts";
 import {
   type AnsweredScrape,
   type ExporterProcess,
   startExporterProcess,
 } from "./exporter_process.ts";
+import type { ParsedSample } from "../support/parse_page.ts";
 import { novaMetadata } from "./guest_xml.ts";
 import { ensureHypervisorHost } from "./host.ts";
 import { type Hypervisor, type InitialGuest, startHypervisor } from "./hypervisor.ts";
@@ -54,10 +56,15 @@ const GUESTS: readonly InitialGuest[] = [
 /** What a page has to tell of a guest. */
 interface Expected {
   readonly novaname: string;
-  /** Serials by target. */
-  readonly disks: Readonly<Record<string, string>>;
+  /** By target. */
+  readonly disks: Readonly<Record<string, ExpectedDisk>>;
   /** Addresses by device on the host. */
   readonly interfaces: Readonly<Record<string, string>>;
+}
+
+interface ExpectedDisk {
+  readonly cindervolume: string;
+  readonly disktype: "file" | "network";
 }
 
 /** The counters of a guest as they were last, by family and device, which nothing here may set back. */
@@ -81,8 +88,8 @@ function expectedSeries(name: string, expected: Expected): string[] {
     families.map((family) => keyOf(PREFIX + family, { ...identity, ...labels }));
   return [
     ...keys(["cpu_time_total", "vcpu_count", "total_vcpu", "scrape_success"], {}),
-    ...Object.entries(expected.disks).flatMap(([targetdev, cindervolume]) =>
-      keys(["rdbytes", "wrbytes", "rdreq", "wrreq"], { targetdev, cindervolume, disktype: "file" })
+    ...Object.entries(expected.disks).flatMap(([targetdev, disk]) =>
+      keys(["rdbytes", "wrbytes", "rdreq", "wrreq"], { targetdev, ...disk })
     ),
     ...Object.entries(expected.interfaces).flatMap(([iface, macaddr]) =>
       keys(["rxbytes", "txbytes"], { iface, macaddr })
@@ -90,30 +97,37 @@ function expectedSeries(name: string, expected: Expected): string[] {
   ].sort();
 }
 
-/** Fails unless the page tells of the guest exactly what is expected, and all of it. */
+/** The samples of a guest, each with the key of its series. */
+function samplesOf(
+  page: AnsweredScrape,
+  guest: string,
+): readonly (ParsedSample & { readonly key: string; readonly type: string })[] {
+  return FAMILIES.flatMap(({ name, type }) =>
+    (page.families.get(name)?.samples ?? [])
+      .filter(({ labels }) => labels["libvirtname"] === guest)
+      .map((sample) => ({ ...sample, type, key: keyOf(name, sample.labels) }))
+  );
+}
+
+/** The series of a guest on a page, but for those of its balloon. */
+function seriesOf(page: AnsweredScrape, guest: string): string[] {
+  return samplesOf(page, guest).map(({ key }) => key)
+    .filter((key) => !key.startsWith(`${PREFIX}memory_`)).sort();
+}
+
+/** Fails unless the page tells of the guest what is expected, all of it and nothing else. */
 function judge(
   page: AnsweredScrape,
-  name: string,
-  expected: Expected | undefined,
+  guest: string,
+  expected: Expected,
   last?: LastCounters,
 ): void {
   assert.equal(page.up, 1);
-  const samples = FAMILIES.flatMap((family) =>
-    (page.families.get(family.name)?.samples ?? [])
-      .filter(({ labels }) => labels["libvirtname"] === name)
-      .map((sample) => ({ ...sample, type: family.type }))
-  );
-  const series = samples.map((sample) => keyOf(sample.name, sample.labels));
-  if (expected === undefined) {
-    assert.deepEqual(series, []);
-    return;
-  }
-  const withoutBalloon = series.filter((key) => !key.startsWith(`${PREFIX}memory_`));
-  assert.deepEqual(withoutBalloon.sort(), expectedSeries(name, expected));
-  assert.equal(page.value(`${PREFIX}scrape_success`, { libvirtname: name }), 1);
-  for (const { name: family, labels, value, type } of samples) {
+  assert.deepEqual(seriesOf(page, guest), expectedSeries(guest, expected));
+  assert.equal(page.value(`${PREFIX}scrape_success`, { libvirtname: guest }), 1);
+  for (const { name, labels, value, type } of samplesOf(page, guest)) {
     if (type !== "counter") continue;
-    const counter = `${family} ${labels["targetdev"] ?? labels["iface"] ?? ""}`;
+    const counter = `${name} ${labels["targetdev"] ?? labels["iface"] ?? ""}`;
     const before = last?.get(counter) ?? 0;
     assert.ok(value >= before, `${counter} went from ${before} to ${value}`);
     last?.set(counter, value);
@@ -132,8 +146,7 @@ async function pageAfterChange(
   try {
     judgeOf(first);
     return first;
-  } catch (error) {
-    console.log("SECOND", String(error).slice(0, 300));
+  } catch {
     await sleep(EVENT_MILLISECONDS);
   }
   const second = await exporter.scrape();
@@ -210,6 +223,33 @@ async function setMetadata(
   await virsh("metadata", guest, namespaceOf(version), "--live", "--key", "instance", "--set", xml);
 }
 
+/**
+ * Serves a new disk file over the network block protocol, until the hypervisor ends.
+ *
+ * @returns a document of a disk that is behind it
+ */
+async function serveDisk(hypervisor: Hypervisor): Promise<string> {
+  const file = makeDiskFile(hypervisor, "served");
+  const socket = `${hypervisor.directory}/block.sock`;
+  // In the hypervisor's process namespace, so that it has the same end.
+  const inside = ["--target", String(hypervisor.libvirtdPid()), "--mount", "--pid"];
+  await outputOf("nsenter", [
+    ...inside,
+    "qemu-storage-daemon",
+    ...["--blockdev", `driver=file,filename=${file},node-name=file`],
+    ...["--nbd-server", `addr.type=unix,addr.path=${socket}`],
+    ...["--export", "type=nbd,id=export,node-name=file,name=served,writable=on"],
+    "--daemonize",
+  ]);
+  const document = `${hypervisor.directory}/served.xml`;
+  Deno.writeTextFileSync(
+    document,
+    `<disk type="network" device="disk"><driver name="qemu" type="raw"/>` +
+      `<source protocol="nbd" name="served"><host transport="unix" socket="${socket}"/></source></disk>`,
+  );
+  return document;
+}
+
 function namespaceOf(version: "1.0" | "1.1"): string {
   return `http://openstack.org/xmlns/libvirt/nova/${version}`;
 }
@@ -221,26 +261,29 @@ if (host.available) {
     await hypervisor.waitForGuestReady(RUNNING);
     await using exporter = await startExporterProcess(hypervisor.readOnlyUri);
 
-    let expected: Expected = {
-      novaname: "first",
-      disks: { vda: "" },
-      interfaces: { "tap567a4527-b0": "fa:16:3e:00:00:01" },
-    };
-    let paused: Expected = { novaname: "paused", disks: {}, interfaces: {} };
+    const local: ExpectedDisk = { cindervolume: "", disktype: "file" };
+    const volume: ExpectedDisk = { cindervolume: VOLUME, disktype: "file" };
     const bystander: Expected = {
       novaname: "bystander",
-      disks: { vda: OTHER_VOLUME },
+      disks: { vda: { cindervolume: OTHER_VOLUME, disktype: "file" } },
       interfaces: { "tap567a4527-b9": "fa:16:3e:00:00:09" },
     };
+    let paused: Expected = { novaname: "paused", disks: {}, interfaces: {} };
+    let running: Expected = {
+      novaname: "first",
+      disks: { vda: local },
+      interfaces: { "tap567a4527-b0": "fa:16:3e:00:00:01" },
+    };
     const counters: LastCounters = new Map();
+    const judgeOthers = (page: AnsweredScrape): void => {
+      judge(page, PAUSED, paused);
+      judge(page, BYSTANDER, bystander);
+    };
     const nextPage = (): Promise<AnsweredScrape> =>
       pageAfterChange(exporter, (page) => {
-        judge(page, RUNNING, expected, counters);
-        judge(page, PAUSED, paused);
-        judge(page, BYSTANDER, bystander);
+        judge(page, RUNNING, running, counters);
+        judgeOthers(page);
       });
-    const ofVolume = (family: string): (page: AnsweredScrape) => number => (page) =>
-      page.value(PREFIX + family, { cindervolume: VOLUME }) ?? NaN;
 
     await context.step("nothing, at first", async () => {
       await nextPage();
@@ -248,107 +291,95 @@ if (host.available) {
 
     await context.step("a disk that is plugged in, and its traffic", async () => {
       await attachDisk(hypervisor, RUNNING, "vdb", VOLUME);
-      expected = { ...expected, disks: { vda: "", vdb: VOLUME } };
+      running = { ...running, disks: { vda: local, vdb: volume } };
       await nextPage();
-      await waitUntil(
-        "the guest to use the new disk",
-        20_000,
-        async () => ofVolume("wrbytes")(await nextPage()) > 0 || undefined,
-      );
+      await waitUntil("the guest to use the new disk", 20_000, async () => {
+        const page = await nextPage();
+        return (page.value(`${PREFIX}wrbytes`, { cindervolume: VOLUME }) ?? 0) > 0 || undefined;
+      });
     });
 
     await context.step("the first disk of a guest, though it is paused", async () => {
       await attachDisk(hypervisor, PAUSED, "vda", "first-volume");
-      paused = { ...paused, disks: { vda: "first-volume" } };
+      paused = { ...paused, disks: { vda: { ...local, cindervolume: "first-volume" } } };
       await nextPage();
     });
 
     await context.step("a disk that is unplugged", async () => {
       await virsh("detach-disk", RUNNING, "vdb", "--live");
-      await waitUntil(
-        "the disk to be unplugged",
-        20_000,
-        async () => !(await virsh("domblklist", RUNNING)).includes("vdb") || undefined,
-      );
-      expected = { ...expected, disks: { vda: "" } };
+      await waitUntil("the disk to be unplugged", 20_000, async () => {
+        return !(await virsh("domblklist", RUNNING)).includes("vdb") || undefined;
+      });
+      running = { ...running, disks: { vda: local } };
       await nextPage();
     });
 
     await context.step("a network card that is plugged in and unplugged", async () => {
-      const { interfaces } = expected;
-      await attachInterface(
-        hypervisor,
-        RUNNING,
-        tapInterface("tap567a4527-b1", "fa:16:3e:00:00:02"),
-      );
-      expected = {
-        ...expected,
-        interfaces: { ...interfaces, "tap567a4527-b1": "fa:16:3e:00:00:02" },
-      };
+      const { interfaces } = running;
+      const [tap, macAddress] = ["tap567a4527-b1", "fa:16:3e:00:00:02"];
+      await attachInterface(hypervisor, RUNNING, tapInterface(tap, macAddress));
+      running = { ...running, interfaces: { ...interfaces, [tap]: macAddress } };
       await nextPage();
-      await detachInterface(hypervisor, RUNNING, "ethernet", "fa:16:3e:00:00:02");
-      expected = { ...expected, interfaces };
+      await detachInterface(hypervisor, RUNNING, "ethernet", macAddress);
+      running = { ...running, interfaces };
       await nextPage();
     });
 
-    await context.step(
-      "the other cards of a guest beside one without a device on the host",
-      async () => {
-        await attachInterface(
-          hypervisor,
-          RUNNING,
-          `<interface type="user"><mac address="fa:16:3e:00:00:03"/><model type="virtio"/></interface>`,
-        );
-        await nextPage();
-        await attachInterface(
-          hypervisor,
-          RUNNING,
-          tapInterface("tap567a4527-b2", "fa:16:3e:00:00:04"),
-        );
-        const { interfaces } = expected;
-        expected = {
-          ...expected,
-          interfaces: { ...interfaces, "tap567a4527-b2": "fa:16:3e:00:00:04" },
-        };
-        await nextPage();
-        const statistics = await virsh("domstats", RUNNING, "--interface");
-        assert.match(statistics, /net\.0\.name=tap567a4527-b0\n/);
-        assert.doesNotMatch(statistics, /net\.1\./);
-        assert.match(statistics, /net\.2\.name=tap567a4527-b2\n/);
-        await detachInterface(hypervisor, RUNNING, "user", "fa:16:3e:00:00:03");
-        await nextPage();
-        assert.match(
-          await virsh("domstats", RUNNING, "--interface"),
-          /net\.1\.name=tap567a4527-b2\n/,
-        );
-      },
-    );
+    await context.step("the cards beside one without a device on the host", async () => {
+      const user = "fa:16:3e:00:00:03";
+      const [tap, macAddress] = ["tap567a4527-b2", "fa:16:3e:00:00:04"];
+      const statistics = (): Promise<string> => virsh("domstats", RUNNING, "--interface");
+      await attachInterface(
+        hypervisor,
+        RUNNING,
+        `<interface type="user"><mac address="${user}"/><model type="virtio"/></interface>`,
+      );
+      await nextPage();
+      await attachInterface(hypervisor, RUNNING, tapInterface(tap, macAddress));
+      running = { ...running, interfaces: { ...running.interfaces, [tap]: macAddress } };
+      await nextPage();
+      assert.doesNotMatch(await statistics(), /net\.1\./);
+      assert.match(await statistics(), new RegExp(`net\\.2\\.name=${tap}\n`));
+      await detachInterface(hypervisor, RUNNING, "user", user);
+      await nextPage();
+      assert.match(await statistics(), new RegExp(`net\\.1\\.name=${tap}\n`));
+    });
 
-    await context.step(
-      "another name, and metadata of a newer version beside the older",
-      async () => {
-        await setMetadata(hypervisor, RUNNING, "1.0", "renamed");
-        expected = { ...expected, novaname: "renamed" };
+    await context.step("another name, and newer metadata beside the older", async () => {
+      const changes: readonly (readonly ["1.0" | "1.1", name: string, shown: string])[] = [
+        ["1.0", "renamed", "renamed"],
+        ["1.1", "newer", "newer"],
+        ["1.0", "older", "newer"],
+        ["1.1", "renamed again", "renamed again"],
+      ];
+      for (const [version, name, novaname] of changes) {
+        await setMetadata(hypervisor, RUNNING, version, name);
+        running = { ...running, novaname };
         await nextPage();
-        await setMetadata(hypervisor, RUNNING, "1.1", "newer");
-        expected = { ...expected, novaname: "newer" };
-        await nextPage();
-        await setMetadata(hypervisor, RUNNING, "1.0", "older");
-        await nextPage();
-        await virsh("metadata", RUNNING, namespaceOf("1.1"), "--live", "--remove");
-        expected = { ...expected, novaname: "older" };
-        await nextPage();
-        await setMetadata(hypervisor, PAUSED, "1.1", "paused and renamed");
-        paused = { ...paused, novaname: "paused and renamed" };
-        await nextPage();
-      },
-    );
+      }
+      await virsh("metadata", RUNNING, namespaceOf("1.1"), "--live", "--remove");
+      running = { ...running, novaname: "older" };
+      await nextPage();
+      await setMetadata(hypervisor, PAUSED, "1.1", "paused and renamed");
+      paused = { ...paused, novaname: "paused and renamed" };
+      await nextPage();
+    });
 
     await context.step("the same disk after a live snapshot of it", async () => {
-      const overlay = `vda,file=${hypervisor.directory}/disks/overlay.qcow2`;
+      const overlay = `${hypervisor.directory}/disks/overlay.qcow2`;
       const flags = ["--disk-only", "--no-metadata", "--atomic"];
-      await virsh("snapshot-create-as", RUNNING, ...flags, "--diskspec", overlay);
+      await virsh("snapshot-create-as", RUNNING, ...flags, "--diskspec", `vda,file=${overlay}`);
       assert.match(await virsh("domblklist", RUNNING), /vda\s+\S+overlay\.qcow2/);
+      await nextPage();
+    });
+
+    await context.step("the same disk after it has moved to other storage, and back", async () => {
+      const copy = ["blockcopy", RUNNING, "vda", "--transient-job", "--wait", "--pivot"];
+      await virsh(...copy, "--reuse-external", "--xml", await serveDisk(hypervisor));
+      running = { ...running, disks: { vda: { ...local, disktype: "network" } } };
+      await nextPage();
+      await virsh(...copy, "--format", "raw", "--dest", `${hypervisor.directory}/disks/back.raw`);
+      running = { ...running, disks: { vda: local } };
       await nextPage();
     });
 
@@ -360,10 +391,9 @@ if (host.available) {
     });
 
     await context.step("a guest that is told to reboot, and one that is reset", async () => {
+      const run = await virsh("domid", RUNNING);
       await virsh("reboot", RUNNING);
       await nextPage();
-      const run = await virsh("domid", RUNNING);
-      await hypervisor.startGuest;
       await virsh("reset", RUNNING);
       await nextPage();
       assert.equal(await virsh("domid", RUNNING), run);
@@ -372,66 +402,43 @@ if (host.available) {
     await context.step("a guest that is saved, and started again", async () => {
       await virsh("managedsave", RUNNING);
       const page = await exporter.scrape();
-      judge(page, RUNNING, undefined);
-      judge(page, PAUSED, paused);
-      judge(page, BYSTANDER, bystander);
+      assert.deepEqual(samplesOf(page, RUNNING), []);
+      judgeOthers(page);
       await virsh("start", RUNNING);
       counters.clear();
       await nextPage();
     });
 
-    await context.step(
-      "a guest that moves to another hypervisor, on the pages of both",
-      async () => {
-        // libvirt refuses to move a guest to what it takes for the same machine.
-        await using target = await startHypervisor({
-          libvirtdSettings: { host_uuid: crypto.randomUUID() },
-        });
-        await using targetExporter = await startExporterProcess(target.readOnlyUri);
-        judge(await targetExporter.scrape(), RUNNING, undefined);
-        let hasMoved = false;
-        const pages: AnsweredScrape[] = [];
-        const watch = async (): Promise<void> => {
-          while (!hasMoved) {
-            pages.push(await exporter.scrape(), await targetExporter.scrape());
-            await sleep(50);
-          }
-        };
-        const move = async (): Promise<void> => {
-          try {
-            await virsh(
-              "migrate",
-              "--live",
-              "--unsafe",
-              RUNNING,
-              target.readWriteUri,
-              // Their networks are apart.
-              "--migrateuri",
-              `unix://${hypervisor.directory}/migration`,
-            );
-          } finally {
-            hasMoved = true;
-          }
-        };
-        await Promise.all([watch(), move()]);
-        for (const page of pages) {
+    await context.step("a guest that moves, on the pages of both hypervisors", async () => {
+      // libvirt refuses to move a guest to what it takes for the same machine.
+      const libvirtdSettings = { "host_uuid": crypto.randomUUID() };
+      await using target = await startHypervisor({ libvirtdSettings });
+      await using targetExporter = await startExporterProcess(target.readOnlyUri);
+      assert.deepEqual(samplesOf(await targetExporter.scrape(), RUNNING), []);
+      // A socket, because their networks are apart; unsafe, because libvirt does not know that they share the disks.
+      const how = ["--live", "--unsafe", "--migrateuri", `unix://${target.directory}/migration`];
+      let hasMoved = false;
+      const moving = virsh("migrate", ...how, RUNNING, target.readWriteUri)
+        .finally(() => hasMoved = true);
+      const known = new Set(expectedSeries(RUNNING, running));
+      while (!hasMoved) {
+        for (const page of await Promise.all([exporter.scrape(), targetExporter.scrape()])) {
           assert.equal(page.up, 1);
-          for (const novaname of page.labelValues(`${PREFIX}cpu_time_total`, "novaname")) {
-            assert.ok(["older", "paused and renamed", "bystander"].includes(novaname), novaname);
-          }
+          const unknown = seriesOf(page, RUNNING).filter((series) => !known.has(series));
+          assert.deepEqual(unknown, []);
         }
-        const left = await exporter.scrape();
-        judge(left, RUNNING, undefined);
-        judge(left, PAUSED, paused);
-        judge(left, BYSTANDER, bystander);
-        await pageAfterChange(targetExporter, (page) => judge(page, RUNNING, expected));
-        assert.equal(await targetExporter.stop(), 0);
-      },
-    );
+        await sleep(50);
+      }
+      await moving;
+      const page = await exporter.scrape();
+      assert.deepEqual(samplesOf(page, RUNNING), []);
+      judgeOthers(page);
+      await pageAfterChange(targetExporter, (page) => judge(page, RUNNING, running));
+      assert.equal(await targetExporter.stop(), 0);
+    });
 
-    await context.step("without a word in the log", async () => {
-      console.log(exporter.logLines().join("\n"));
-      assert.equal(exporter.logLines().filter((line) => !line.includes("level=info")).length, 0);
+    await context.step("and nothing in the log", async () => {
+      assert.deepEqual(exporter.logLines().filter((line) => !line.includes("level=info")), []);
       assert.equal(await exporter.stop(), 0);
     });
   });
