@@ -1,3 +1,4 @@
+import type { Memory } from "./processes.ts";
 import type { BenchmarkResult } from "./result.ts";
 import type { ScenarioResult, WayResult } from "./scenario.ts";
 import type { SoakResult } from "./soak.ts";
@@ -128,17 +129,17 @@ function renderStartUp({ startUp }: BenchmarkResult): string {
 }
 
 /** Memory over many scrapes, as Markdown. */
-export function renderSoak({ scrapes, seconds, points }: SoakResult): string {
+export function renderSoak({ scrapes, seconds, points, rested }: SoakResult): string {
+  const memory = ({ anonymous, peakResident }: Memory): readonly string[] => [
+    megabytes(anonymous),
+    megabytes(peakResident),
+  ];
   return `${count(scrapes)} scrapes of the demo, each right after the other, ` +
     `${count(scrapes / seconds)} a second.\n\n` +
-    table(
-      ["scrapes", "anonymous memory", "peak resident"],
-      points.map(({ share, anonymous, peakResident }) => [
-        count(scrapes * share),
-        megabytes(anonymous),
-        megabytes(peakResident),
-      ]),
-    );
+    table(["scrapes", "anonymous memory", "peak resident"], [
+      ...points.map((point) => [count(scrapes * point.share), ...memory(point)]),
+      ["after three idle seconds", ...memory(rested)],
+    ]);
 }
 
 /** A table in Markdown, its columns aligned. */

@@ -12,10 +12,14 @@ export interface SoakResult {
   readonly scrapes: number;
   readonly seconds: number;
   readonly points: readonly SoakPoint[];
+  /** When it has had nothing to do for a moment, as between the scrapes of a Prometheus. */
+  readonly rested: Memory;
 }
 
 /** When memory is looked at: often in the beginning, when caches fill, and until the end, when a leak shows. */
 const SHARES = [0.01, 0.1, 0.2, 0.5, 1];
+
+const REST_MILLISECONDS = 3_000;
 
 /** Scrapes the executable, one scrape right after the other. */
 export async function soak(uri: string, scrapes: number): Promise<SoakResult> {
@@ -31,5 +35,7 @@ export async function soak(uri: string, scrapes: number): Promise<SoakResult> {
     }
     points.push({ share, ...memoryOf(exporter.processId) });
   }
-  return { scrapes, seconds: (performance.now() - started) / 1000, points };
+  const seconds = (performance.now() - started) / 1000;
+  await new Promise((resolve) => setTimeout(resolve, REST_MILLISECONDS));
+  return { scrapes, seconds, points, rested: memoryOf(exporter.processId) };
 }

@@ -142,11 +142,7 @@ pub fn all_statistics<'a>(
         )
     };
     counts.count(count);
-    Records {
-        connection,
-        pointer,
-        length: usize::try_from(count).unwrap_or(0),
-    }
+    Records { connection, pointer, length: usize::try_from(count).unwrap_or(0) }
 }
 
 /// A bulk call for one domain.
@@ -163,11 +159,7 @@ pub fn statistics(connection: &Connection, domain: &Domain, groups: u32, counts:
         )
     };
     counts.count(count);
-    drop(Records {
-        connection,
-        pointer,
-        length: usize::try_from(count).unwrap_or(0),
-    });
+    drop(Records { connection, pointer, length: usize::try_from(count).unwrap_or(0) });
 }
 
 /// The definition's devices. Nothing else of it is looked at.
@@ -192,10 +184,7 @@ pub fn devices(domain: &Domain, counts: &mut Counts) -> Devices {
 
 /// The target names in the elements between `start` and `end`, in the form in which libvirt writes them.
 fn targets(xml: &str, start: &str, end: &str) -> Vec<CString> {
-    let elements = xml
-        .split(start)
-        .skip(1)
-        .filter_map(|rest| rest.split(end).next());
+    let elements = xml.split(start).skip(1).filter_map(|rest| rest.split(end).next());
     elements
         .filter_map(|element| element.split("<target dev='").nth(1)?.split('\'').next())
         .filter_map(|target| CString::new(target).ok())

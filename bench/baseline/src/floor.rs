@@ -33,14 +33,7 @@ pub fn floor(library: &'static Library, uri: &str) -> Result<Way, String> {
         let has_bulk = records.width() > STATE_VALUES;
         let domains = records.domains();
         drop(records);
-        crew.work(
-            Survey {
-                domains,
-                has_bulk,
-                next: AtomicUsize::new(0),
-            },
-            counts,
-        )
+        crew.work(Survey { domains, has_bulk, next: AtomicUsize::new(0) }, counts)
     }))
 }
 
@@ -68,11 +61,7 @@ impl Survey {
         loop {
             let piece = self.next.fetch_add(1, Ordering::Relaxed);
             let needs_monitor = piece >= self.domains.len();
-            let index = if needs_monitor {
-                piece - self.domains.len()
-            } else {
-                piece
-            };
+            let index = if needs_monitor { piece - self.domains.len() } else { piece };
             let Some(domain) = self.domains.get(index) else {
                 return counts;
             };

@@ -73,10 +73,7 @@ impl Connection {
         let pointer = unsafe { (library.api.virConnectOpenReadOnly)(name.as_ptr()) };
         match NonNull::new(pointer) {
             Some(pointer) => Ok(Self { library, pointer }),
-            None => Err(format!(
-                "Cannot connect to \"{uri}\": {}",
-                library.last_error()
-            )),
+            None => Err(format!("Cannot connect to \"{uri}\": {}", library.last_error())),
         }
     }
 
@@ -114,10 +111,7 @@ impl Domain {
         library: &'static Library,
         pointer: *mut bindings::virDomain,
     ) -> Option<Self> {
-        Some(Self {
-            library,
-            pointer: NonNull::new(pointer)?,
-        })
+        Some(Self { library, pointer: NonNull::new(pointer)? })
     }
 
     /// The raw pointer, valid as long as the domain.
