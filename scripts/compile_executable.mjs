@@ -69,6 +69,8 @@ function compile(target) {
     // Else it would run the code that a bunfig.toml in its working directory names, and take settings from a .env there.
     "--no-compile-autoload-bunfig",
     "--no-compile-autoload-dotenv",
+    // Code is compiled when it runs often, not soon: it costs memory, and a scrape every few seconds needs no speed.
+    "--compile-jit-policy=100",
     "--format=esm",
     `--target=${bunTarget}`,
     `--compile-executable-path=${runtime}`,

@@ -60,6 +60,7 @@ pub fn library() -> Result<&'static Library, &'static str> {
 
 fn open() -> Result<Library, String> {
     silence_log();
+    share_heap();
     // SAFETY: loading runs the library's constructors; libvirt's only set up its own data. The
     // declarations were generated from libvirt's headers, whose ABI has been stable since 0.x.
     let api = unsafe { bindings::Libvirt::new(FILE_NAME) }.map_err(|error| reason_of(&error))?;
@@ -95,6 +96,24 @@ fn open() -> Result<Library, String> {
 fn reason_of(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
+
+/// Lets all threads allocate from one heap. By default glibc gives each thread its own, and replies that one thread
+/// allocates and another frees leave holes in all of them.
+#[cfg(target_env = "gnu")]
+fn share_heap() {
+    use std::ffi::c_int;
+    /// Source: malloc.h of glibc.
+    const M_ARENA_MAX: c_int = -8;
+    unsafe extern "C" {
+        fn mallopt(parameter: c_int, value: c_int) -> c_int;
+    }
+    // SAFETY: mallopt may be called at any time; this parameter only limits what is made from now on.
+    unsafe { mallopt(M_ARENA_MAX, 1) };
+}
+
+/// Other C libraries have one heap anyway.
+#[cfg(not(target_env = "gnu"))]
+fn share_heap() {}
 
 /// Keeps libvirt's warnings off standard error, unless the operator configured its log.
 fn silence_log() {
