@@ -12,7 +12,7 @@ const checks:
     ["deno check", ROOT, [deno, "check", "--quiet", "mod.ts", "src", "tests", "scripts", "bench"]],
     ["generated documentation", ROOT, [deno, "run", "-A", "scripts/generate_docs.ts", "--check"]],
     ["rustfmt", native, ["cargo", "fmt", "--check"]],
-  ["rustfmt of the baseline", `${ROOT}/bench/baseline`, ["cargo", "fmt", "--check"]],
+    ["rustfmt of the baseline", `${ROOT}/bench/baseline`, ["cargo", "fmt", "--check"]],
     [
       "clippy",
       native,
