@@ -22,6 +22,44 @@ export const StatisticsGroup = {
   vm: 1 << 10,
 } as const;
 
+/** Calls about one domain besides its bulk statistics. Their values have the field names given here. */
+export const DomainCall = {
+  /** `cpu.time`, `cpu.user`, `cpu.system` from the domain's cgroup (`virDomainGetCPUStats`, total): no monitor. */
+  cpuTime: 1 << 0,
+  /**
+   * The counters of the `block` group, by the cheapest call that has them: for a lone disk that is one round trip of the
+   * monitor (`virDomainBlockStatsFlags`), for several it is the bulk group.
+   */
+  blockCounters: 1 << 1,
+  /** `vcpu.N.cpu`, the host's CPU that a vCPU runs on (`virDomainGetVcpus`): no monitor. */
+  vcpuPlacement: 1 << 2,
+  /** `job.type` and `job.FIELD` for each field of `virDomainGetJobStats`. */
+  job: 1 << 3,
+  /** `snapshot.count` (`virDomainSnapshotNum`): no monitor. */
+  snapshots: 1 << 4,
+  /** `checkpoint.count` (`virDomainListAllCheckpoints`): no monitor; absent before libvirt 5.6.0. */
+  checkpoints: 1 << 5,
+} as const;
+
+/** Calls about the host. Each gives {@link HostEntity entities}. */
+export const HostCall = {
+  /** Kind `node`, one; and kind `cell`, one for each NUMA cell. */
+  node: 1 << 0,
+  /** Kind `storage_pool`, the active ones. */
+  storagePools: 1 << 1,
+  /** Kind `storage_volume`, those of the active pools. */
+  storageVolumes: 1 << 2,
+  /** Kind `network`, active or not. */
+  networks: 1 << 3,
+} as const;
+
+/** Something of the host that is no domain, with what libvirt says about it. What it does not say is not there. */
+export interface HostEntity {
+  readonly kind: "node" | "cell" | "storage_pool" | "storage_volume" | "network";
+  readonly texts: Readonly<Record<string, string>>;
+  readonly numbers: Readonly<Record<string, number>>;
+}
+
 /** How to reach a hypervisor. */
 export interface HypervisorOptions {
   /** libvirt's connection URI. */
@@ -40,6 +78,12 @@ export interface Question {
   readonly callTimeoutMilliseconds: number;
   /** Values of {@link StatisticsGroup}, added. */
   readonly groups: number;
+  /** Values of {@link DomainCall}, added. */
+  readonly domainCalls: number;
+  /** Values of {@link HostCall}, added. */
+  readonly hostCalls: number;
+  /** Whether a survey lists domains that are shut off, too. */
+  readonly inactive: boolean;
 }
 
 /** Calls that failed alike. */
@@ -62,7 +106,7 @@ export interface AppearedDomain {
   /** Stands for this one run of this domain from now on; never used for another. */
   readonly handle: number;
   readonly uuid: string;
-  /** libvirt's id of this run. */
+  /** libvirt's id of this run; -1 for a domain that is shut off. */
   readonly id: number;
   /** libvirt's name. */
   readonly name: string;
@@ -72,7 +116,7 @@ export interface AppearedDomain {
 export interface Survey {
   /** Set when libvirt gave no list; the rest is empty then. */
   readonly failure?: CallFailure;
-  /** The active domains (running, paused, …). */
+  /** The active domains (running, paused, …), and those that are shut off if they were asked for. */
   readonly handles: Uint32Array;
   readonly appeared: readonly AppearedDomain[];
   /** Domains whose definition may have changed since the survey before, as far as libvirt's events tell. */
@@ -104,8 +148,16 @@ export const Verdict = {
   gone: 6,
 } as const;
 
+/** How often a libvirt function was called for a measurement, with the survey before it, and how long that took in all. */
+export interface CallTime {
+  readonly call: string;
+  readonly count: number;
+  /** Calls that did not return in time count with the time until they were given up. */
+  readonly seconds: number;
+}
+
 /**
- * The values of the surveyed domains as columns. The domain at position `i` of the survey has the fields and values at
+ * The values of the asked domains as columns. The domain at position `i` of the handles has the fields and values at
  * `offsets[i]` up to `offsets[i + 1]`, ascending by field; texts likewise. Fields and texts are numbers of a dictionary
  * that grows from measurement to measurement: `dictionaryStrings` follow the first `dictionaryBase` ones known so far.
  */
@@ -120,7 +172,10 @@ export interface Measurement {
   readonly texts: Uint32Array;
   readonly dictionaryBase: number;
   readonly dictionaryStrings: readonly string[];
+  /** What {@link HostCall}s gave, in libvirt's order. */
+  readonly entities: readonly HostEntity[];
   readonly failures: readonly CallFailure[];
+  readonly callTimes: readonly CallTime[];
 }
 
 /** The state of the connection; counts are since the start. */
@@ -143,8 +198,11 @@ export interface Hypervisor {
   survey(question: Question): Promise<Survey>;
   /** Definitions of domains of the last survey, in any order. */
   describe(question: Question, handles: Uint32Array): Promise<readonly Description[]>;
-  /** The values of the domains of the last survey, in its order. */
-  measure(question: Question): Promise<Measurement>;
+  /**
+   * The values of domains of the last survey, in the order of `handles`; one that is not of it is `gone`. A domain that is
+   * shut off has the values of the survey only. The others that were surveyed cost nothing more.
+   */
+  measure(question: Question, handles: Uint32Array): Promise<Measurement>;
   /** Says which devices a domain has, by target name, for calls that need it. */
   setDevices(handle: number, disks: readonly string[], interfaces: readonly string[]): void;
   status(): Promise<HypervisorStatus>;

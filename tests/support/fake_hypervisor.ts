@@ -1,6 +1,10 @@
 import {
   type CallFailure,
+  type CallTime,
   type Description,
+  DomainCall,
+  HostCall,
+  type HostEntity,
   type Hypervisor,
   type HypervisorStatus,
   type Measurement,
@@ -30,6 +34,10 @@ export class FakeHypervisor implements Hypervisor {
   refusal: CallFailure | undefined;
   /** Set to fail calls of measurements. */
   failures: CallFailure[] = [];
+  /** What the host's calls give. */
+  entities: HostEntity[] = [];
+  /** What calls took. */
+  callTimes: CallTime[] = [];
   /** Changed domains that the next survey tells, by UUID. */
   changed = new Set<string>();
   /** What was asked, in order. */
@@ -66,7 +74,8 @@ export class FakeHypervisor implements Hypervisor {
     }
     const before = this.#handles;
     this.#handles = new Map();
-    for (const domain of this.domains) {
+    const listed = this.domains.filter(({ id }) => question.inactive || id >= 0);
+    for (const domain of listed) {
       const key = `${domain.uuid} ${domain.id}`;
       const handle = before.get(key) ?? this.#next++;
       this.#handles.set(key, handle);
@@ -101,8 +110,12 @@ export class FakeHypervisor implements Hypervisor {
     );
   }
 
-  measure(question: Question): Promise<Measurement> {
-    this.calls.push("measure");
+  measure(question: Question, handles: Uint32Array): Promise<Measurement> {
+    this.calls.push(`measure ${handles.length}`);
+    const asked = Array.from(
+      handles,
+      (handle) => this.#surveyed.find((one) => one.handle === handle)?.domain,
+    );
     const columns = {
       offsets: [0],
       fields: [] as number[],
@@ -111,9 +124,10 @@ export class FakeHypervisor implements Hypervisor {
       textFields: [] as number[],
       texts: [] as number[],
     };
-    for (const { domain } of this.#surveyed) {
-      const numbers = this.#wanted(domain.numbers, question.groups, (value) => value);
-      const texts = this.#wanted(domain.texts ?? {}, question.groups, (text) => this.#number(text));
+    for (const domain of asked) {
+      const isWanted = wantedFields(question, domain);
+      const numbers = this.#wanted(domain?.numbers ?? {}, isWanted, (value) => value);
+      const texts = this.#wanted(domain?.texts ?? {}, isWanted, (text) => this.#number(text));
       for (const [field, value] of numbers) {
         columns.fields.push(field);
         columns.values.push(value);
@@ -129,8 +143,8 @@ export class FakeHypervisor implements Hypervisor {
     this.#delivered = this.#strings.length;
     return Promise.resolve({
       verdicts: Uint8Array.from(
-        this.#surveyed,
-        ({ domain }) => domain.verdict ?? Verdict.complete,
+        asked,
+        (domain) => domain === undefined ? Verdict.gone : domain.verdict ?? Verdict.complete,
       ),
       offsets: Uint32Array.from(columns.offsets),
       fields: Uint32Array.from(columns.fields),
@@ -140,7 +154,9 @@ export class FakeHypervisor implements Hypervisor {
       texts: Uint32Array.from(columns.texts),
       dictionaryBase,
       dictionaryStrings: this.#strings.slice(dictionaryBase),
+      entities: this.entities.filter(({ kind }) => (question.hostCalls & HOST_CALLS[kind]) !== 0),
       failures: this.failures,
+      callTimes: this.callTimes,
     });
   }
 
@@ -165,14 +181,14 @@ export class FakeHypervisor implements Hypervisor {
     return Promise.resolve();
   }
 
-  /** The fields of the asked groups, by number, ascending. */
+  /** The fields that were asked for, by number, ascending. */
   #wanted<T>(
     fields: Readonly<Record<string, T>>,
-    groups: number,
+    isWanted: (field: string) => boolean,
     convert: (value: T) => number,
   ): [number, number][] {
     return Object.entries(fields)
-      .filter(([field]) => (groups & groupOf(field)) !== 0)
+      .filter(([field]) => isWanted(field))
       .map(([field, value]): [number, number] => [this.#number(field), convert(value)])
       .sort(([left], [right]) => left - right);
   }
@@ -190,6 +206,35 @@ const LATE: CallFailure = {
   message: "libvirt did not answer before the deadline",
   count: 1,
 };
+
+const HOST_CALLS: Readonly<Record<HostEntity["kind"], number>> = {
+  node: HostCall.node,
+  cell: HostCall.node,
+  storage_pool: HostCall.storagePools,
+  storage_volume: HostCall.storageVolumes,
+  network: HostCall.networks,
+};
+
+/** Which fields of a domain a question asks for; the survey has the state in any case. */
+function wantedFields(
+  { groups, domainCalls }: Question,
+  domain: FakeDomain | undefined,
+): (field: string) => boolean {
+  const byCall: readonly (readonly [RegExp, number])[] = [
+    [/^cpu\.(time|user|system)$/, DomainCall.cpuTime],
+    [/^block\.\d+\.(name|rd|wr|fl|errors)/, DomainCall.blockCounters],
+    [/^vcpu\.\d+\.cpu$/, DomainCall.vcpuPlacement],
+    [/^job\./, DomainCall.job],
+    [/^snapshot\./, DomainCall.snapshots],
+    [/^checkpoint\./, DomainCall.checkpoints],
+  ];
+  return (field) => {
+    if (field.startsWith("state.")) return true;
+    if (domain?.id === -1) return false;
+    if ((groups & groupOf(field)) !== 0) return true;
+    return byCall.some(([form, call]) => (domainCalls & call) !== 0 && form.test(field));
+  };
+}
 
 function groupOf(field: string): number {
   const prefix = field.split(".", 1)[0] ?? "";
