@@ -1,25 +1,36 @@
-import { Buffer } from "node:buffer";
 import { performance } from "node:perf_hooks";
-import { type Condition, ConditionLog, type LogWriter } from "./conditions.ts";
+import { Collection } from "./collection.ts";
+import { ConditionLog, type LogWriter } from "./conditions.ts";
+import {
+  type Conditions,
+  countIncomplete,
+  definitionConditions,
+  failureCondition,
+  isFailure,
+  NOTHING_INCOMPLETE,
+  verdictConditions,
+} from "./diagnosis.ts";
+import { type DomainFilterOptions, passesByDefinition, passesByName } from "./domain_filter.ts";
 import { Dictionary } from "./libvirt/dictionary.ts";
 import { DomainXmlError, parseDomainXml } from "./libvirt/domain_xml.ts";
 import { explainFailure } from "./libvirt/explain.ts";
-import {
-  type CallFailure,
-  type Hypervisor,
-  type HypervisorStatus,
-  type Measurement,
-  type Question,
-  Verdict,
+import type {
+  CallFailure,
+  Hypervisor,
+  HypervisorStatus,
+  Measurement,
+  Question,
+  Survey,
 } from "./libvirt/hypervisor.ts";
 import { Roster } from "./libvirt/roster.ts";
-import { type DomainRecord, type Snapshot, takeSnapshot } from "./libvirt/snapshot.ts";
-import { type LabelTexts, renderFamilies, renderPlainFamilies } from "./metrics/exposition.ts";
-import type { Collector } from "./metrics/family.ts";
+import { type DomainRecord, isActive, type Snapshot, takeSnapshot } from "./libvirt/snapshot.ts";
+import { collectorOutcomes } from "./metrics/calls.ts";
+import { type ExpositionFormat, LabelTexts } from "./metrics/exposition.ts";
+import type { Collector, IdentityOptions } from "./metrics/family.ts";
+import { neededQuestions } from "./metrics/mod.ts";
 import {
   type BuildInformation,
   type CollectionState,
-  type IncompleteReason,
   type Phase,
   SelfMetrics,
 } from "./metrics/self.ts";
@@ -37,148 +48,232 @@ const CALL_SHARE = 0.5;
 /** Share of the time that is left after the survey, which may have waited long for libvirt, to read definitions. */
 const DEFINITIONS_SHARE = 0.5;
 
-/** `virErrorNumber` of a domain that no longer exists. Source: virterror.h. */
-const NO_DOMAIN = 42;
+/** Collections kept for `--scrape.min-interval`, one for each choice of collectors. */
+const MAXIMUM_KEPT_COLLECTIONS = 8;
 
 /** How scrapes are made. */
 export interface ScraperOptions {
   readonly hypervisor: Hypervisor;
+  /** What is collected unless a request says otherwise. */
   readonly collectors: readonly Collector[];
+  readonly filter: DomainFilterOptions;
+  /** Whether domains that are shut off are exported, too. */
+  readonly inactive: boolean;
+  readonly identity: IdentityOptions;
   /** How long a scrape may take. */
   readonly timeoutMilliseconds: number;
   /** Scrapes within this time of a collection's end share it. */
   readonly minimumIntervalMilliseconds: number;
+  /** When a domain that has just appeared was started, in Unix time, where that can be found out. */
+  readonly startSecondsOf: (name: string) => number | undefined;
   readonly build: BuildInformation;
   readonly log: LogWriter;
 }
 
-/** What one scrape gives. */
-export interface ScrapeResult {
-  /** Whether libvirt listed its domains. */
-  readonly isUp: boolean;
-  /** Why not. */
-  readonly reason: string | undefined;
-  /** Instances that are not on the page yet, because there was no time to read their definitions. */
-  readonly unread: number;
-  /** The page in text format 0.0.4, in UTF-8. */
-  readonly page: readonly Uint8Array[];
-}
-
-/** A page, and when its values were collected. */
-interface Collection extends ScrapeResult {
-  /** Milliseconds of a steady clock. */
-  readonly collectedAt: number;
+/** What a scrape asks for; what is left out is as the options say. */
+export interface ScrapeRequest {
+  /** How long it may take, when that is less than the configured time. */
+  readonly timeoutMilliseconds?: number;
+  readonly collectors?: readonly Collector[];
+  /** The format in which the page will be wanted. */
+  readonly format?: ExpositionFormat;
 }
 
 /**
  * Makes scrapes. The only part of the exporter that talks to libvirt. Scrapes at the same time share one collection,
- * and each answers in time whatever libvirt does.
+ * and each answers in time whatever libvirt does. Collections for different collectors take turns.
  */
 export class Scraper {
   readonly #options: ScraperOptions;
-  readonly #groups: number;
   readonly #self: SelfMetrics;
   readonly #conditions: ConditionLog;
-  readonly #dictionary = new Dictionary();
-  readonly #roster = new Roster(MAXIMUM_DEFINITION_AGE_MILLISECONDS);
-  readonly #labelTexts: LabelTexts = new WeakMap();
-  #running: Promise<Collection> | undefined;
-  #latest: Collection | undefined;
+  readonly #roster: Roster;
+  readonly #labelTexts: LabelTexts;
+  #dictionary = new Dictionary();
+  /** By choice of collectors: the collection that is under way, or waits for its turn. */
+  readonly #running = new Map<string, Promise<Collection>>();
+  readonly #latest = new Map<string, Collection>();
+  /** Kept when the collection before has ended. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: ScraperOptions) {
     this.#options = options;
-    this.#groups = options.collectors.reduce((groups, collector) => groups | collector.groups, 0);
     this.#self = new SelfMetrics(options.build);
     this.#conditions = new ConditionLog(options.log);
+    this.#roster = new Roster(MAXIMUM_DEFINITION_AGE_MILLISECONDS, options.startSecondsOf);
+    this.#labelTexts = new LabelTexts(options.identity);
   }
 
   /**
-   * A page, at the latest after the configured time, or after `timeoutMilliseconds` when that is shorter. Never throws:
+   * A collection, at the latest after the configured time, or after that of the request when it is shorter. Never throws:
    * without libvirt the page says so.
    */
-  async scrape(timeoutMilliseconds = Infinity): Promise<ScrapeResult> {
-    const timeout = Math.min(this.#options.timeoutMilliseconds, timeoutMilliseconds);
-    const recent = this.#recent();
-    if (recent !== undefined) return withAge(recent);
-    this.#running ??= this.#start(timeout);
-    const collection = await withinTime(this.#running, timeout);
-    return withAge(collection ?? await this.#unanswered(timeout));
+  async scrape(request: ScrapeRequest = {}): Promise<Collection> {
+    const { collectors = this.#options.collectors, format = "text" } = request;
+    const timeout = Math.min(
+      this.#options.timeoutMilliseconds,
+      request.timeoutMilliseconds ?? Infinity,
+    );
+    const key = collectors.map(({ name }) => name).join(" ");
+    const recent = this.#recent(key);
+    if (recent !== undefined) return recent;
+    let running = this.#running.get(key);
+    if (running === undefined) {
+      running = this.#start(key, collectors, format, timeout);
+      this.#running.set(key, running);
+    }
+    return await withinTime(running, timeout) ?? await this.#unanswered(timeout);
   }
 
-  #recent(): Collection | undefined {
-    const latest = this.#latest;
-    if (latest === undefined || latest.unread > 0) return undefined;
-    const age = performance.now() - latest.collectedAt;
-    return age < this.#options.minimumIntervalMilliseconds ? latest : undefined;
+  #recent(key: string): Collection | undefined {
+    const latest = this.#latest.get(key);
+    if (latest === undefined || latest.parts.unread > 0) return undefined;
+    return latest.ageMilliseconds < this.#options.minimumIntervalMilliseconds ? latest : undefined;
   }
 
-  async #start(timeout: number): Promise<Collection> {
+  async #start(
+    key: string,
+    collectors: readonly Collector[],
+    format: ExpositionFormat,
+    timeout: number,
+  ): Promise<Collection> {
+    const until = performance.now() + timeout;
+    const before = this.#turn;
+    let endTurn = (): void => {};
+    this.#turn = new Promise<void>((resolve) => endTurn = resolve);
     try {
+      await before;
+      const rest = until - performance.now();
+      // Whoever asked has been answered already.
+      if (rest <= 0) return await this.#unanswered(timeout);
       this.#self.countCollection();
-      const collection = await this.#collect(timeout);
-      // A page that no later scrape may share would only take memory.
-      if (this.#options.minimumIntervalMilliseconds > 0) this.#latest = collection;
+      const collection = await this.#collect(collectors, format, rest);
+      this.#keep(key, collection);
       return collection;
     } catch (error) {
       // A defect must cost no more than this one page.
       this.#self.countError("internal");
       const reason = `Internal error: ${error instanceof Error ? error.message : String(error)}`;
-      this.#report(new Map([["internal", { level: "error", message: reason }]]));
-      return await this.#pageWithout(reason, {});
+      this.#conditions.report(new Map([["internal", { level: "error", message: reason }]]));
+      return await this.#without(reason, {});
     } finally {
-      this.#running = undefined;
+      this.#running.delete(key);
+      endTurn();
     }
   }
 
-  async #collect(timeout: number): Promise<Collection> {
+  /** A collection that no later scrape may share would only take memory. */
+  #keep(key: string, collection: Collection): void {
+    if (this.#options.minimumIntervalMilliseconds === 0) return;
+    this.#latest.delete(key);
+    this.#latest.set(key, collection);
+    for (const oldest of this.#latest.keys()) {
+      if (this.#latest.size <= MAXIMUM_KEPT_COLLECTIONS) return;
+      this.#latest.delete(oldest);
+    }
+  }
+
+  async #collect(
+    collectors: readonly Collector[],
+    format: ExpositionFormat,
+    timeout: number,
+  ): Promise<Collection> {
     const clock = phaseClock();
+    const { hypervisor, inactive } = this.#options;
     const deadline = performance.now() + timeout * LIBVIRT_SHARE;
+    const needed = neededQuestions(collectors);
     const question = (callShare: number): Question => ({
       timeoutMilliseconds: Math.max(0, deadline - performance.now()),
       callTimeoutMilliseconds: timeout * callShare,
-      groups: this.#groups,
+      ...needed,
+      inactive,
     });
-    const { hypervisor } = this.#options;
     const survey = await hypervisor.survey(question(1));
     clock.end("survey");
     if (survey.failure !== undefined) {
       return await this.#withoutLibvirt(survey.failure, clock.seconds());
     }
-    this.#roster.enrol(survey);
-    const conditions = new Map<string, Condition>();
+    const named = this.#enrol(survey);
     const surveyedAt = performance.now();
     const describeUntil = surveyedAt + (deadline - surveyedAt) * DEFINITIONS_SHARE;
-    await this.#describe(question, describeUntil, conditions);
+    const conditions = await this.#describe(question, named, describeUntil);
     clock.end("describe");
-    const measurement = await hypervisor.measure(question(CALL_SHARE));
+    const { records, unread } = this.#select(named);
+    const handles = Uint32Array.from(records, ({ handle }) => handle);
+    const measurement = await hypervisor.measure(question(CALL_SHARE), handles);
     clock.end("measure");
-    this.#dictionary.add(measurement.dictionaryBase, measurement.dictionaryStrings);
-    const records = this.#roster.records(survey.handles);
-    const snapshot = takeSnapshot(records, measurement, this.#dictionary);
-    this.#expireUnknownDevices(snapshot);
-    const incomplete = countIncomplete(records, measurement);
-    this.#judge(records, measurement, incomplete, conditions);
-    this.#report(conditions);
-    const families = this.#options.collectors.flatMap((collector) => collector.families);
-    const page = Array.from(renderFamilies(families, snapshot, this.#labelTexts), encode);
+    const { failures, callTimes } = measurement;
+    const snapshot = this.#take(records, measurement);
+    const incomplete = countIncomplete(measurement, unread.length);
+    for (const failure of failures) this.#noteFailure("call", failure, conditions);
+    if (incomplete.late > 0) this.#self.countError("timeout", incomplete.late);
+    this.#self.countCalls(callTimes);
+    this.#conditions.report(new Map([...conditions, ...verdictConditions(records, measurement)]));
+    const instances = [...snapshot.domains, ...unread].filter(isActive).length;
+    const collection = new Collection({
+      isUp: true,
+      reason: undefined,
+      instances,
+      unread: unread.length,
+      snapshot,
+      collectors,
+      labelTexts: this.#labelTexts,
+    });
+    collection.render(format);
     const status = await hypervisor.status();
     clock.end("render");
-    return await this.#page(page, undefined, {
-      isUp: true,
-      instances: snapshot.domains.length + incomplete.unread,
-      incomplete,
-      phaseSeconds: clock.seconds(),
-      status,
-    });
+    return collection.complete(
+      await this.#self.families({
+        isUp: true,
+        instances,
+        filtered: survey.handles.length - records.length - unread.length,
+        incomplete,
+        outcomes: collectorOutcomes(collectors, failures.filter(isFailure), callTimes),
+        phaseSeconds: clock.seconds(),
+        status,
+      }),
+    );
+  }
+
+  /** Takes over which domains there are; returns those that may be exported by their name. */
+  #enrol(survey: Survey): readonly number[] {
+    this.#roster.enrol(survey);
+    return Array.from(survey.handles).filter((handle) =>
+      passesByName(this.#roster.record(handle), this.#options.filter)
+    );
+  }
+
+  /** The domains to measure, and those that have to wait until there is time to read their definition. */
+  #select(
+    handles: readonly number[],
+  ): { readonly records: readonly DomainRecord[]; readonly unread: readonly DomainRecord[] } {
+    const all = handles.map((handle) => this.#roster.record(handle));
+    return {
+      records: all.filter((record) =>
+        record.definition !== "unread" && passesByDefinition(record, this.#options.filter)
+      ),
+      unread: all.filter(({ definition }) => definition === "unread"),
+    };
+  }
+
+  #take(records: readonly DomainRecord[], measurement: Measurement): Snapshot {
+    const { dictionaryBase, dictionaryStrings } = measurement;
+    // Collections that are kept go on with the dictionary that they were made with.
+    if (dictionaryBase === 0 && this.#dictionary.size > 0) this.#dictionary = new Dictionary();
+    this.#dictionary.add(dictionaryBase, dictionaryStrings);
+    const snapshot = takeSnapshot(records, measurement, this.#dictionary);
+    this.#expireUnknownDevices(snapshot);
+    return snapshot;
   }
 
   /** Reads the definitions that are missing or old, as many as there is time for. */
   async #describe(
     question: (callShare: number) => Question,
+    handles: readonly number[],
     until: number,
-    conditions: Map<string, Condition>,
-  ): Promise<void> {
-    const stale = this.#roster.stale(performance.now());
+  ): Promise<Conditions> {
+    const conditions: Conditions = new Map();
+    const stale = this.#roster.stale(handles, performance.now());
     let read = 0;
     while (read < stale.length && performance.now() < until) {
       const batch = Uint32Array.from(stale.slice(read, read + DEFINITION_BATCH));
@@ -192,14 +287,8 @@ export class Scraper {
         }
       }
     }
-    this.#self.countDefinitions(this.#roster.size - stale.length, read);
-    for (const { record, problem } of this.#roster.problems()) {
-      conditions.set(`definition ${record.handle}`, {
-        level: "warn",
-        message: "Cannot understand the definition of an instance",
-        fields: { instance: record.name, uuid: record.uuid, reason: problem },
-      });
-    }
+    this.#self.countDefinitions(handles.length - stale.length, read);
+    return new Map([...conditions, ...definitionConditions(this.#roster.problems())]);
   }
 
   #understand(handle: number, xml: string): void {
@@ -218,64 +307,24 @@ export class Scraper {
     }
   }
 
-  #noteFailure(
-    kind: "definition" | "call",
-    failure: CallFailure,
-    conditions: Map<string, Condition>,
-  ): void {
-    // A domain that ended since it was listed is no failure.
-    if (failure.code === NO_DOMAIN) return;
+  #noteFailure(kind: "definition" | "call", failure: CallFailure, conditions: Conditions): void {
+    if (!isFailure(failure)) return;
     this.#self.countFailure(failure.code === 0 ? "timeout" : kind, failure);
-    const { call, code, count } = failure;
-    const instance = failure.handle === undefined
-      ? undefined
-      : this.#roster.record(failure.handle)?.name;
-    conditions.set(`call ${call} ${code}`, {
-      level: "warn",
-      message: "A libvirt call fails",
-      fields: { call, code, count, instance, reason: explainFailure(failure) },
-    });
+    const { handle } = failure;
+    const instance = handle === undefined ? undefined : this.#roster.record(handle).name;
+    conditions.set(...failureCondition(failure, instance));
   }
 
   /** Statistics that name a device which the definition lacks: it was attached a moment ago. */
   #expireUnknownDevices(snapshot: Snapshot): void {
-    for (const group of ["block", "net"]) {
-      for (const { domain, target } of snapshot.devices(group)) {
+    for (const group of ["block.N", "net.N"]) {
+      for (const { domain, name } of snapshot.namedDevices(group)) {
         const record = snapshot.domains[domain];
         const description = record?.description;
         if (record === undefined || description === undefined) continue;
-        const known = group === "block" ? description.disks : description.interfaces;
-        if (!known.some((device) => device.target === target)) this.#roster.expire(record.handle);
+        const known = group === "block.N" ? description.disks : description.interfaces;
+        if (!known.some(({ target }) => target === name)) this.#roster.expire(record.handle);
       }
-    }
-  }
-
-  /** Turns what went wrong into counts and conditions. */
-  #judge(
-    records: readonly DomainRecord[],
-    { verdicts, failures }: Measurement,
-    incomplete: CollectionState["incomplete"],
-    conditions: Map<string, Condition>,
-  ): void {
-    for (const failure of failures) this.#noteFailure("call", failure, conditions);
-    if (incomplete.late > 0) this.#self.countError("timeout", incomplete.late);
-    records.forEach(({ handle, name, uuid }, position) => {
-      const verdict = verdicts[position];
-      if (verdict !== Verdict.late && verdict !== Verdict.quarantined) return;
-      conditions.set(`unanswered ${handle}`, {
-        level: "warn",
-        message: "An instance does not answer libvirt",
-        fields: { instance: name, uuid },
-      });
-    });
-    if (incomplete.withheld > 0) {
-      conditions.set("withheld", {
-        level: "warn",
-        message:
-          "Not asking instances for what needs their monitor: too many calls are unanswered " +
-          "(see --libvirt.max-abandoned) or the time is too short (see --libvirt.timeout)",
-        fields: { instances: incomplete.withheld },
-      });
     }
   }
 
@@ -286,109 +335,55 @@ export class Scraper {
     const kind = failure.call === "virConnectOpenReadOnly" ? "connection" : "survey";
     this.#self.countFailure(kind, failure);
     const reason = explainFailure(failure);
-    this.#report(
+    this.#conditions.report(
       new Map([["libvirt", {
         level: "error",
         message: "libvirt is not available",
         fields: { call: failure.call, code: failure.code, reason },
       }]]),
     );
-    return await this.#pageWithout(reason, phaseSeconds);
+    return await this.#without(reason, phaseSeconds);
   }
 
   /** The page of a scrape whose time is over while the collection is not. */
   async #unanswered(timeout: number): Promise<Collection> {
     this.#self.countError("timeout");
-    const reason = `The collection did not end within ${timeout} ms`;
-    return await this.#pageWithout(reason, { survey: timeout / 1000 });
+    const reason = `The collection did not end within ${Math.round(timeout)} ms`;
+    return await this.#without(reason, { survey: timeout / 1000 });
   }
 
-  async #pageWithout(
+  async #without(
     reason: string,
     phaseSeconds: CollectionState["phaseSeconds"],
   ): Promise<Collection> {
-    const state: CollectionState = {
+    const collection = new Collection({
       isUp: false,
-      instances: undefined,
-      incomplete: NOTHING_INCOMPLETE,
-      phaseSeconds,
-      status: await withinTime<HypervisorStatus>(
-        this.#options.hypervisor.status(),
-        STATUS_PATIENCE,
-      ),
-    };
-    return await this.#page([], reason, state);
-  }
-
-  async #page(
-    instances: readonly Uint8Array[],
-    reason: string | undefined,
-    state: CollectionState,
-  ): Promise<Collection> {
-    const self = renderPlainFamilies(await this.#self.families(state));
-    return {
-      isUp: state.isUp,
       reason,
-      unread: state.incomplete.unread,
-      page: [...instances, encode(self)],
-      collectedAt: performance.now(),
-    };
-  }
-
-  #report(conditions: ReadonlyMap<string, Condition>): void {
-    this.#conditions.report(conditions);
+      instances: undefined,
+      unread: 0,
+      snapshot: undefined,
+      collectors: [],
+      labelTexts: this.#labelTexts,
+    });
+    return collection.complete(
+      await this.#self.families({
+        isUp: false,
+        instances: undefined,
+        filtered: undefined,
+        incomplete: NOTHING_INCOMPLETE,
+        outcomes: [],
+        phaseSeconds,
+        status: await withinTime<HypervisorStatus>(
+          this.#options.hypervisor.status(),
+          STATUS_PATIENCE,
+        ),
+      }),
+    );
   }
 }
 
 /** The state of the connection is known without libvirt; only a defect keeps it longer. */
 const STATUS_PATIENCE = 100;
-
-const NOTHING_INCOMPLETE: CollectionState["incomplete"] = {
-  failed: 0,
-  busy: 0,
-  withheld: 0,
-  quarantined: 0,
-  late: 0,
-  unread: 0,
-};
-
-const REASONS: Readonly<Partial<Record<number, IncompleteReason>>> = {
-  [Verdict.failed]: "failed",
-  [Verdict.busy]: "busy",
-  [Verdict.withheld]: "withheld",
-  [Verdict.quarantined]: "quarantined",
-  [Verdict.late]: "late",
-};
-
-function countIncomplete(
-  records: readonly DomainRecord[],
-  { verdicts }: Measurement,
-): CollectionState["incomplete"] {
-  const counts: Record<IncompleteReason, number> = { ...NOTHING_INCOMPLETE };
-  records.forEach(({ definition }, position) => {
-    const verdict = verdicts[position] ?? Verdict.gone;
-    const reason = verdict !== Verdict.gone && definition === "unread"
-      ? "unread"
-      : REASONS[verdict];
-    if (reason !== undefined) counts[reason]++;
-  });
-  return counts;
-}
-
-function withAge({ isUp, reason, unread, page, collectedAt }: Collection): ScrapeResult {
-  const name = "libvirt_nova_exporter_collection_age_seconds";
-  const age = renderPlainFamilies([{
-    name,
-    type: "gauge",
-    help: "Age of the values on this page; above 0 where scrapes share a collection",
-    samples: [{ name, labels: [], value: (performance.now() - collectedAt) / 1000 }],
-  }]);
-  return { isUp, reason, unread, page: [...page, encode(age)] };
-}
-
-function encode(text: string): Uint8Array {
-  return Buffer.from(text, "utf8");
-}
 
 /** What `promise` gives, or undefined when it takes longer. */
 async function withinTime<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {

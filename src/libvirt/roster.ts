@@ -1,6 +1,6 @@
 import type { DomainDescription } from "./domain_xml.ts";
-import type { Survey } from "./hypervisor.ts";
-import type { DomainRecord } from "./snapshot.ts";
+import type { AppearedDomain, Survey } from "./hypervisor.ts";
+import { type DomainRecord, isActive } from "./snapshot.ts";
 
 /** What the roster keeps of a domain. */
 interface Entry {
@@ -20,15 +20,16 @@ interface Entry {
  */
 export class Roster {
   readonly #maximumAgeMilliseconds: number;
+  readonly #startSecondsOf: (name: string) => number | undefined;
   #entries = new Map<number, Entry>();
 
-  constructor(maximumAgeMilliseconds: number) {
+  /** @param startSecondsOf when an active domain that has just appeared was started, where that can be found out */
+  constructor(
+    maximumAgeMilliseconds: number,
+    startSecondsOf: (name: string) => number | undefined = () => undefined,
+  ) {
     this.#maximumAgeMilliseconds = maximumAgeMilliseconds;
-  }
-
-  /** How many domains there are. */
-  get size(): number {
-    return this.#entries.size;
+    this.#startSecondsOf = startSecondsOf;
   }
 
   /** Takes over which domains there are; those that are new or changed become stale. */
@@ -43,9 +44,8 @@ export class Roster {
       }
       const domain = appeared.get(handle);
       if (domain === undefined) throw new RangeError(`Nobody has introduced domain ${handle}`);
-      const { uuid, id, name } = domain;
       entries.set(handle, {
-        record: { handle, uuid, id, name, description: undefined, definition: "unread" },
+        record: this.#introduce(domain),
         expiresAt: -Infinity,
         problem: undefined,
       });
@@ -54,19 +54,24 @@ export class Roster {
     for (const handle of survey.changed) this.expire(handle);
   }
 
+  #introduce({ handle, uuid, id, name }: AppearedDomain): DomainRecord {
+    const startSeconds = isActive({ id }) ? this.#startSecondsOf(name) : undefined;
+    const nothing = { description: undefined, definition: "unread" } as const;
+    return { handle, uuid, id, name, startSeconds, ...nothing };
+  }
+
   /** Asks for the domain's definition to be read again at the next scrape. */
   expire(handle: number): void {
     const entry = this.#entries.get(handle);
     if (entry !== undefined) this.#entries.set(handle, { ...entry, expiresAt: -Infinity });
   }
 
-  /** The domains whose definition has to be read. */
-  stale(now: number): number[] {
-    const stale: number[] = [];
-    for (const [handle, entry] of this.#entries) {
-      if (entry.expiresAt <= now) stale.push(handle);
-    }
-    return stale;
+  /** Those of the domains whose definition has to be read. */
+  stale(handles: readonly number[], now: number): number[] {
+    return handles.filter((handle) => {
+      const entry = this.#entries.get(handle);
+      return entry !== undefined && entry.expiresAt <= now;
+    });
   }
 
   /** Notes what the definition of a domain says, and what of it is not understood. */
@@ -99,18 +104,15 @@ export class Roster {
     );
   }
 
-  /** The record of a domain of the last survey. */
-  record(handle: number): DomainRecord | undefined {
-    return this.#entries.get(handle)?.record;
-  }
-
-  /** The records of these domains of the last survey, in this order. */
-  records(handles: Uint32Array): DomainRecord[] {
-    return Array.from(handles, (handle) => {
-      const record = this.record(handle);
-      if (record === undefined) throw new RangeError(`Nobody has introduced domain ${handle}`);
-      return record;
-    });
+  /**
+   * The record of a domain of the last survey.
+   *
+   * @throws {RangeError} for another
+   */
+  record(handle: number): DomainRecord {
+    const entry = this.#entries.get(handle);
+    if (entry === undefined) throw new RangeError(`Nobody has introduced domain ${handle}`);
+    return entry.record;
   }
 }
 

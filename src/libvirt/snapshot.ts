@@ -1,14 +1,17 @@
 import type { Dictionary } from "./dictionary.ts";
 import type { DomainDescription } from "./domain_xml.ts";
-import { type Measurement, Verdict } from "./hypervisor.ts";
+import { type HostEntity, type Measurement, Verdict } from "./hypervisor.ts";
 
 /** A domain as labels need it. A new object is made when anything in it changes, so it can key caches. */
 export interface DomainRecord {
   readonly handle: number;
   readonly uuid: string;
+  /** libvirt's id of this run; -1 for a domain that is shut off. */
   readonly id: number;
   /** libvirt's name. */
   readonly name: string;
+  /** Unix time at which this run began, where that is known. */
+  readonly startSeconds: number | undefined;
   /** What its definition says; undefined while that has not been read, or when it cannot be. */
   readonly description: DomainDescription | undefined;
   /** Whether libvirt has given the definition, refused it, or not been asked for it yet. */
@@ -19,22 +22,33 @@ export interface DomainRecord {
 export interface MeasuredDevice {
   /** Position of the domain in the snapshot. */
   readonly domain: number;
-  /** libvirt's index in the field names; it has holes. */
-  readonly index: number;
-  /** The target device, for example `vda`. */
-  readonly target: string;
+  /** The device's slot in the dictionary's group. */
+  readonly slot: number;
+  /** What libvirt calls it, for example `vda`; for a device without a name, the end of its field's path. */
+  readonly name: string;
 }
 
 /** What one collection found. It never changes. */
 export interface Snapshot {
   readonly domains: readonly DomainRecord[];
+  /** What libvirt said of the host. */
+  readonly entities: readonly HostEntity[];
   /** True when all that was asked about this domain was answered. */
   isComplete(domain: number): boolean;
   /** The value of a field (a dictionary number), or undefined when libvirt did not give it. */
   value(domain: number, field: number): number | undefined;
-  /** The devices of a group (`block`, `net`) that libvirt gave, each target of a domain once. */
-  devices(group: string): readonly MeasuredDevice[];
+  /** The text of a field, likewise. */
+  text(domain: number, field: number): string | undefined;
+  /** The devices of a group such as `block.N` that have a name, each name of a domain once. */
+  namedDevices(group: string): readonly MeasuredDevice[];
+  /** The devices of a group such as `vcpu.N`, whether they have a name or not. */
+  numberedDevices(group: string): readonly MeasuredDevice[];
   readonly dictionary: Dictionary;
+}
+
+/** A domain that is running, paused and so on, and not shut off. */
+export function isActive({ id }: Pick<DomainRecord, "id">): boolean {
+  return id >= 0;
 }
 
 /**
@@ -48,20 +62,18 @@ export function takeSnapshot(
 ): Snapshot {
   const positions = presentPositions(records, measurement.verdicts);
   const domains = positions.map((position) => recordAt(records, position));
-  const devices = groupDevices(positions, measurement, dictionary);
+  const columns = new Columns(positions, measurement, dictionary);
   return {
     domains,
     dictionary,
+    entities: measurement.entities,
     isComplete: (domain) =>
       measurement.verdicts[positions[domain] ?? -1] === Verdict.complete &&
       domains[domain]?.definition === "given",
-    value: (domain, field) => {
-      const position = positions[domain] ?? 0;
-      const { fields, offsets } = measurement;
-      const index = indexOf(fields, field, offsets[position] ?? 0, offsets[position + 1] ?? 0);
-      return index < 0 ? undefined : measurement.values[index];
-    },
-    devices: (group) => devices.get(group) ?? [],
+    value: (domain, field) => columns.value(domain, field),
+    text: (domain, field) => columns.text(domain, field),
+    namedDevices: (group) => columns.named.get(group) ?? [],
+    numberedDevices: (group) => columns.numbered.get(group) ?? [],
   };
 }
 
@@ -80,35 +92,96 @@ function recordAt(records: readonly DomainRecord[], position: number): DomainRec
   return record;
 }
 
-/** Finds the named devices: texts like `block.3.name`. */
-function groupDevices(
-  positions: readonly number[],
-  measurement: Measurement,
-  dictionary: Dictionary,
-): ReadonlyMap<string, readonly MeasuredDevice[]> {
-  const groups = new Map<string, MeasuredDevice[]>();
-  positions.forEach((position, domain) => {
-    const end = measurement.textOffsets[position + 1] ?? 0;
-    const first = new Map<string, number>();
-    for (const [group, devices] of groups) first.set(group, devices.length);
-    for (let text = measurement.textOffsets[position] ?? 0; text < end; text++) {
-      const name = dictionary.deviceName(measurement.textFields[text] ?? -1);
-      const target = dictionary.string(measurement.texts[text] ?? -1);
-      if (name === undefined || target === undefined || target === "") continue;
-      const devices = groups.get(name.group) ?? [];
-      groups.set(name.group, devices);
-      // Two devices of one name would be one series twice, which ends a whole scrape.
-      if (!hasTarget(devices, first.get(name.group) ?? 0, target)) {
-        devices.push({ domain, index: name.index, target });
+type Devices = ReadonlyMap<string, readonly MeasuredDevice[]>;
+
+/** A measurement's columns, read by the positions of the snapshot. */
+class Columns {
+  readonly #positions: readonly number[];
+  readonly #measurement: Measurement;
+  readonly #dictionary: Dictionary;
+  /** By group: the devices that have a name. */
+  readonly named: Devices;
+  #numbered: Devices | undefined;
+
+  constructor(positions: readonly number[], measurement: Measurement, dictionary: Dictionary) {
+    this.#positions = positions;
+    this.#measurement = measurement;
+    this.#dictionary = dictionary;
+    this.named = this.#findNamed();
+  }
+
+  /** By group: all devices. Found when it is first wanted, since it needs a look at every field. */
+  get numbered(): Devices {
+    return this.#numbered ??= this.#findNumbered();
+  }
+
+  value(domain: number, field: number): number | undefined {
+    const { fields, offsets, values } = this.#measurement;
+    const [from, to] = this.#range(offsets, domain);
+    const index = indexOf(fields, field, from, to);
+    return index < 0 ? undefined : values[index];
+  }
+
+  text(domain: number, field: number): string | undefined {
+    const { textFields, textOffsets, texts } = this.#measurement;
+    const [from, to] = this.#range(textOffsets, domain);
+    const index = indexOf(textFields, field, from, to);
+    return index < 0 ? undefined : this.#dictionary.string(texts[index] ?? -1);
+  }
+
+  #range(offsets: Uint32Array, domain: number): readonly [number, number] {
+    const position = this.#positions[domain] ?? 0;
+    return [offsets[position] ?? 0, offsets[position + 1] ?? 0];
+  }
+
+  #findNamed(): Devices {
+    const { textFields, textOffsets, texts } = this.#measurement;
+    const groups = new Map<string, MeasuredDevice[]>();
+    this.#positions.forEach((_, domain) => {
+      const firsts = new Map<string, number>();
+      const [from, to] = this.#range(textOffsets, domain);
+      for (let index = from; index < to; index++) {
+        const name = this.#dictionary.string(texts[index] ?? -1);
+        if (name === undefined || name === "") continue;
+        for (const { group, slot, key } of this.#dictionary.memberships(textFields[index] ?? -1)) {
+          if (key !== "name") continue;
+          const devices = groups.get(group) ?? [];
+          groups.set(group, devices);
+          const first = firsts.get(group) ?? devices.length;
+          firsts.set(group, first);
+          // Two devices of one name would be one series twice, which ends a whole scrape.
+          if (!hasName(devices, first, name)) devices.push({ domain, slot, name });
+        }
       }
-    }
-  });
-  return groups;
+    });
+    return groups;
+  }
+
+  #findNumbered(): Devices {
+    const { fields, offsets } = this.#measurement;
+    const groups = new Map<string, MeasuredDevice[]>();
+    this.#positions.forEach((_, domain) => {
+      const seen = new Map<string, Set<number>>();
+      const [from, to] = this.#range(offsets, domain);
+      for (let index = from; index < to; index++) {
+        for (const { group, slot } of this.#dictionary.memberships(fields[index] ?? -1)) {
+          const slots = seen.get(group) ?? new Set();
+          seen.set(group, slots);
+          if (slots.has(slot)) continue;
+          slots.add(slot);
+          const devices = groups.get(group) ?? [];
+          groups.set(group, devices);
+          devices.push({ domain, slot, name: this.#dictionary.path(group, slot).at(-1) ?? "" });
+        }
+      }
+    });
+    return groups;
+  }
 }
 
-function hasTarget(devices: readonly MeasuredDevice[], from: number, target: string): boolean {
+function hasName(devices: readonly MeasuredDevice[], from: number, name: string): boolean {
   for (let position = from; position < devices.length; position++) {
-    if (devices[position]?.target === target) return true;
+    if (devices[position]?.name === name) return true;
   }
   return false;
 }

@@ -1,9 +1,33 @@
-import type { Dictionary } from "../libvirt/dictionary.ts";
-import type { DomainRecord, Snapshot } from "../libvirt/snapshot.ts";
-import type { Family, FamilyType, Label, LabelSet, Source } from "./family.ts";
+import { type DomainRecord, isActive, type Snapshot } from "../libvirt/snapshot.ts";
+import {
+  type Collector,
+  type Family,
+  type FamilyType,
+  type HostFamily,
+  type IdentityOptions,
+  identityLabels,
+  type Label,
+  type LabelSet,
+  type Source,
+} from "./family.ts";
 
-/** Source: the Prometheus text exposition format, version 0.0.4. */
-export const TEXT_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+/** The text formats that a page can have. */
+export type ExpositionFormat = "text" | "openmetrics";
+
+/**
+ * The formats' media types. Sources: the Prometheus text exposition format, version 0.0.4; the OpenMetrics
+ * specification, version 1.0.0.
+ */
+export const CONTENT_TYPES: Readonly<Record<ExpositionFormat, string>> = {
+  text: "text/plain; version=0.0.4; charset=utf-8",
+  openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+};
+
+/** What stands at the end of a page. */
+export const PAGE_END: Readonly<Record<ExpositionFormat, string>> = {
+  text: "",
+  openmetrics: "# EOF\n",
+};
 
 /** A family with its samples spelled out, as the exporter's own metrics are. */
 export interface PlainFamily {
@@ -20,33 +44,23 @@ export interface PlainSample {
   readonly value: number;
 }
 
-/**
- * Label sets of a domain as text, kept for as long as its record lives: it is the same at every scrape.
- * The inner key of a device is its target, of an instance the empty string; undefined means no samples.
- */
-export type LabelTexts = WeakMap<DomainRecord, Map<LabelSet, Map<string, string | undefined>>>;
-
 /** Length from which a text is handed on: what one long text would hold at a time, garbage collection would too. */
 const TEXT_LENGTH = 32 * 1024;
 
 /**
- * The families of a snapshot in text format 0.0.4, in texts of moderate length. A family without samples is left out
- * whole, so an empty hypervisor has no texts.
+ * The families of a snapshot, in texts of moderate length. A family without samples is left out whole, so an empty
+ * hypervisor has no texts.
  */
-export function* renderFamilies(
-  families: readonly Family[],
+export function* renderCollectors(
+  collectors: readonly Collector[],
   snapshot: Snapshot,
   labelTexts: LabelTexts,
+  format: ExpositionFormat,
 ): Generator<string> {
-  const rows = new Map<LabelSet, readonly LabelledRow[]>();
-  for (const family of families) {
-    const labelled = rows.get(family.labelSet) ??
-      labelledRows(family.labelSet, snapshot, labelTexts);
-    rows.set(family.labelSet, labelled);
-    const valueOf = reader(family, snapshot);
-    let header = renderHeader(family);
+  for (const { family, rows, valueOf } of instanceFamilies(collectors, snapshot, labelTexts)) {
+    let header = renderHeader(family, format);
     let text = "";
-    for (const row of labelled) {
+    for (const row of rows) {
       const value = valueOf(row);
       if (value === undefined) continue;
       text += `${header}${family.name}{${row.labels}} ${renderValue(value)}\n`;
@@ -57,14 +71,19 @@ export function* renderFamilies(
     }
     if (text !== "") yield text;
   }
+  const host = renderPlainFamilies(hostFamilies(collectors, snapshot), format);
+  if (host !== "") yield host;
 }
 
-/** Families with their samples spelled out, in text format 0.0.4. */
-export function renderPlainFamilies(families: readonly PlainFamily[]): string {
+/** Families with their samples spelled out. */
+export function renderPlainFamilies(
+  families: readonly PlainFamily[],
+  format: ExpositionFormat,
+): string {
   let page = "";
   for (const family of families) {
     if (family.samples.length === 0) continue;
-    page += renderHeader(family);
+    page += renderHeader(family, format);
     for (const sample of family.samples) {
       const labels = sample.labels.length === 0 ? "" : `{${renderLabels(sample.labels)}}`;
       page += `${sample.name}${labels} ${renderValue(sample.value)}\n`;
@@ -73,12 +92,36 @@ export function renderPlainFamilies(families: readonly PlainFamily[]): string {
   return page;
 }
 
-/** Label pairs without the braces, escaped as the format asks (backslash, quote, line feed). */
+/** Label pairs without the braces, escaped as both formats ask (backslash, quote, line feed). */
 export function renderLabels(labels: readonly Label[]): string {
   return labels.map(([name, value]) => `${name}="${escapeLabelValue(value)}"`).join(",");
 }
 
-function renderHeader(family: Pick<Family, "name" | "type" | "help">): string {
+/** The families about the host that a snapshot has something to say about. */
+export function hostFamilies(
+  collectors: readonly Collector[],
+  snapshot: Snapshot,
+): readonly PlainFamily[] {
+  const spellOut = (family: HostFamily): PlainFamily => ({
+    ...family,
+    samples: family.samples(snapshot).map((sample) => ({ name: family.name, ...sample })),
+  });
+  return collectors.flatMap((collector) => (collector.hostFamilies ?? []).map(spellOut));
+}
+
+/** Units that OpenMetrics knows as such: where a family's name ends with one, it is told. */
+const UNITS = ["seconds", "bytes", "ratio"];
+
+function renderHeader(
+  family: Pick<Family, "name" | "type" | "help">,
+  format: ExpositionFormat,
+): string {
+  if (format === "openmetrics") {
+    const { name, type } = openMetricsFamily(family);
+    const unit = UNITS.find((one) => name.endsWith(`_${one}`));
+    return `# TYPE ${name} ${type}\n${unit === undefined ? "" : `# UNIT ${name} ${unit}\n`}` +
+      `# HELP ${name} ${escapeLabelValue(family.help)}\n`;
+  }
   const help = family.help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
   const type = family.type === "info"
     ? "gauge"
@@ -86,6 +129,18 @@ function renderHeader(family: Pick<Family, "name" | "type" | "help">): string {
     ? "untyped"
     : family.type;
   return `# HELP ${family.name} ${help}\n# TYPE ${family.name} ${type}\n`;
+}
+
+/**
+ * The name and the type that a family has in OpenMetrics, whose samples must be named as in the other format: a counter's
+ * name there is that of its samples without `_total`, and one that has no `_total` cannot be a counter.
+ */
+export function openMetricsFamily(
+  { name, type }: Pick<Family, "name" | "type">,
+): { readonly name: string; readonly type: FamilyType } {
+  const suffix = type === "counter" ? "_total" : type === "info" ? "_info" : "";
+  if (!name.endsWith(suffix)) return { name, type: type === "counter" ? "unknown" : "gauge" };
+  return { name: name.slice(0, name.length - suffix.length), type };
 }
 
 function escapeLabelValue(value: string): string {
@@ -101,80 +156,216 @@ function renderValue(value: number): string {
   return String(value);
 }
 
+/** A family with what makes its samples: one for each row that has a value. */
+export interface InstanceFamily {
+  readonly family: Family;
+  readonly rows: readonly LabelledRow[];
+  valueOf(row: LabelledRow): number | undefined;
+}
+
 /** What one sample of each family of a label set belongs to. */
-interface LabelledRow {
+export interface LabelledRow {
+  /** Position of the domain in the snapshot. */
   readonly domain: number;
-  /** libvirt's index of the device; 0 for an instance. */
+  /** The device's slot, or the part's position; 0 for an instance. */
   readonly device: number;
+  /** The labels as text. */
   readonly labels: string;
+}
+
+/** The families about instances, in their order. */
+export function* instanceFamilies(
+  collectors: readonly Collector[],
+  snapshot: Snapshot,
+  labelTexts: LabelTexts,
+): Generator<InstanceFamily> {
+  const rows = new Map<LabelSet, LabelledRow[]>();
+  const isShown = ({ domain }: LabelledRow): boolean => {
+    const record = snapshot.domains[domain];
+    return record !== undefined && isActive(record);
+  };
+  const allActive = snapshot.domains.every(isActive);
+  for (const { families, inactive } of collectors) {
+    for (const family of families) {
+      const all = rows.get(family.labelSet) ?? labelledRows(family.labelSet, snapshot, labelTexts);
+      rows.set(family.labelSet, all);
+      yield {
+        family,
+        rows: inactive === true || allActive ? all : all.filter(isShown),
+        valueOf: reader(family, snapshot),
+      };
+    }
+  }
+}
+
+/**
+ * Label sets of a domain as text, kept for as long as its record lives: they are the same at every scrape. A label of a
+ * set that the identity has already stands once.
+ */
+export class LabelTexts {
+  readonly #identity: IdentityOptions;
+  readonly #texts = new WeakMap<DomainRecord, Map<LabelSet, Map<string, string | undefined>>>();
+
+  constructor(identity: IdentityOptions) {
+    this.#identity = identity;
+  }
+
+  /** The text of a label set under a key, which stands for all that `make` depends on besides the domain. */
+  text(
+    labelSet: LabelSet,
+    record: DomainRecord,
+    key: string,
+    make: () => readonly Label[] | undefined,
+  ): string | undefined {
+    let ofRecord = this.#texts.get(record);
+    if (ofRecord === undefined) this.#texts.set(record, ofRecord = new Map());
+    let ofSet = ofRecord.get(labelSet);
+    if (ofSet === undefined) ofRecord.set(labelSet, ofSet = new Map());
+    if (ofSet.has(key)) return ofSet.get(key);
+    const further = make();
+    const text = further === undefined ? undefined : this.#render(record, further);
+    ofSet.set(key, text);
+    return text;
+  }
+
+  #render(record: DomainRecord, further: readonly Label[]): string {
+    const identity = identityLabels(record, this.#identity);
+    const names = new Set(identity.map(([name]) => name));
+    return renderLabels([...identity, ...further.filter(([name]) => !names.has(name))]);
+  }
 }
 
 function labelledRows(
   labelSet: LabelSet,
   snapshot: Snapshot,
   labelTexts: LabelTexts,
-): readonly LabelledRow[] {
+): LabelledRow[] {
   const rows: LabelledRow[] = [];
-  if (labelSet.scope === "instance") {
-    snapshot.domains.forEach((record, domain) => {
-      const labels = labelText(labelSet, record, "", labelTexts);
-      if (labels !== undefined) rows.push({ domain, device: 0, labels });
-    });
-    return rows;
-  }
-  for (const { domain, index, target } of snapshot.devices(labelSet.group)) {
-    const record = snapshot.domains[domain];
-    if (record === undefined) continue;
-    const labels = labelText(labelSet, record, target, labelTexts);
-    if (labels !== undefined) rows.push({ domain, device: index, labels });
+  const add = (domain: number, device: number, labels: string | undefined): void => {
+    if (labels !== undefined) rows.push({ domain, device, labels });
+  };
+  switch (labelSet.scope) {
+    case "instance":
+      snapshot.domains.forEach((record, domain) => {
+        add(domain, 0, labelTexts.text(labelSet, record, "", () => labelSet.labels(record)));
+      });
+      break;
+    case "value":
+      snapshot.domains.forEach((record, domain) => {
+        const key = labelSet.key((field) => readField(snapshot, domain, field));
+        if (key === undefined) return;
+        add(domain, 0, labelTexts.text(labelSet, record, key, () => labelSet.labels(key)));
+      });
+      break;
+    case "part":
+      snapshot.domains.forEach((record, domain) => {
+        const { description } = record;
+        if (description === undefined) return;
+        const seen = new Set<string>();
+        for (let part = 0; part < labelSet.count(description); part++) {
+          const make = (): readonly Label[] | undefined => labelSet.labels(description, part);
+          const text = labelTexts.text(labelSet, record, String(part), make);
+          // Parts that nothing tells apart would be one series twice.
+          if (text === undefined || seen.has(text)) continue;
+          seen.add(text);
+          add(domain, part, text);
+        }
+      });
+      break;
+    case "device":
+      for (const [domain, device, text] of deviceTexts(labelSet, snapshot, labelTexts)) {
+        add(domain, device, text);
+      }
   }
   return rows;
 }
 
-function labelText(
-  labelSet: LabelSet,
-  record: DomainRecord,
-  target: string,
+function* deviceTexts(
+  labelSet: LabelSet & { readonly scope: "device" },
+  snapshot: Snapshot,
   labelTexts: LabelTexts,
-): string | undefined {
-  let ofRecord = labelTexts.get(record);
-  if (ofRecord === undefined) labelTexts.set(record, ofRecord = new Map());
-  let ofSet = ofRecord.get(labelSet);
-  if (ofSet === undefined) ofRecord.set(labelSet, ofSet = new Map());
-  if (ofSet.has(target)) return ofSet.get(target);
-  const labels = labelSet.scope === "instance"
-    ? labelSet.labels(record)
-    : labelSet.labels(record, target);
-  const text = labels === undefined ? undefined : renderLabels(labels);
-  ofSet.set(target, text);
-  return text;
+): Generator<readonly [domain: number, slot: number, text: string | undefined]> {
+  const { group, named, ownerName } = labelSet;
+  const devices = named ? snapshot.namedDevices(group) : snapshot.numberedDevices(group);
+  for (const { domain, slot, name } of devices) {
+    const record = snapshot.domains[domain];
+    if (record === undefined) continue;
+    const path = snapshot.dictionary.path(group, slot);
+    const owner = ownerName === undefined ? undefined : readText(snapshot, domain, ownerName(path));
+    const identity = { name, path: owner === undefined ? path : [...path, owner] };
+    const key = named ? name : identity.path.join(".");
+    yield [
+      domain,
+      slot,
+      labelTexts.text(labelSet, record, key, () => labelSet.labels(record, identity)),
+    ];
+  }
+}
+
+function readField(snapshot: Snapshot, domain: number, field: string): number | undefined {
+  const number = snapshot.dictionary.number(field);
+  return number === undefined ? undefined : snapshot.value(domain, number);
+}
+
+function readText(snapshot: Snapshot, domain: number, field: string): string | undefined {
+  const number = snapshot.dictionary.number(field);
+  return number === undefined ? undefined : snapshot.text(domain, number);
 }
 
 type Reader = (row: LabelledRow) => number | undefined;
 
 /** How a family's values are read from a snapshot; fields are looked up once, not for each sample. */
-function reader(family: Family, snapshot: Snapshot): Reader {
-  const source: Source = family.source;
+function reader({ source, labelSet }: Family, snapshot: Snapshot): Reader {
   if ("completeness" in source) return (row) => snapshot.isComplete(row.domain) ? 1 : 0;
-  if ("definition" in source) {
-    return (row) => {
-      const description = snapshot.domains[row.domain]?.description;
-      return description === undefined ? undefined : source.definition(description);
-    };
-  }
-  const minuend = fieldReader(source.field, family.labelSet, snapshot);
-  if (!("minus" in source)) return minuend;
-  const subtrahend = fieldReader(source.minus, family.labelSet, snapshot);
+  if ("constant" in source) return () => source.constant;
+  if ("field" in source) return statisticsReader(source, labelSet, snapshot);
   return (row) => {
-    const whole = minuend(row);
-    const part = subtrahend(row);
-    return whole === undefined || part === undefined ? undefined : whole - part;
+    const record = snapshot.domains[row.domain];
+    if (record === undefined) return undefined;
+    if ("record" in source) return source.record(record);
+    const { description } = record;
+    if (description === undefined) return undefined;
+    return "part" in source
+      ? source.part(description, row.device)
+      : source.definition(description);
+  };
+}
+
+function statisticsReader(
+  { field, minus, over, conversion }: Extract<Source, { readonly field: string }>,
+  labelSet: LabelSet,
+  snapshot: Snapshot,
+): Reader {
+  let read = fieldReader(field, labelSet, snapshot);
+  if (minus !== undefined) {
+    read = combine(read, fieldReader(minus, labelSet, snapshot), (whole, part) => whole - part);
+  }
+  if (over !== undefined) {
+    const divide = (part: number, whole: number): number | undefined =>
+      whole === 0 ? undefined : part / whole;
+    read = combine(read, fieldReader(over, labelSet, snapshot), divide);
+  }
+  if (conversion === undefined) return read;
+  return (row) => {
+    const value = read(row);
+    return value === undefined ? undefined : conversion.convert(value);
+  };
+}
+
+function combine(
+  left: Reader,
+  right: Reader,
+  calculate: (left: number, right: number) => number | undefined,
+): Reader {
+  return (row) => {
+    const [first, second] = [left(row), right(row)];
+    return first === undefined || second === undefined ? undefined : calculate(first, second);
   };
 }
 
 function fieldReader(field: string, labelSet: LabelSet, snapshot: Snapshot): Reader {
-  const dictionary: Dictionary = snapshot.dictionary;
-  if (labelSet.scope === "instance") {
+  const { dictionary } = snapshot;
+  if (labelSet.scope !== "device") {
     const number = dictionary.number(field);
     if (number === undefined) return () => undefined;
     return (row) => snapshot.value(row.domain, number);

@@ -1,5 +1,6 @@
 import { Counter, type MetricObjectWithValues, Registry } from "@prometheus-io/client";
-import type { CallFailure, HypervisorStatus } from "../libvirt/hypervisor.ts";
+import type { CallFailure, CallTime, HypervisorStatus } from "../libvirt/hypervisor.ts";
+import type { CollectorOutcome } from "./calls.ts";
 import type { PlainFamily, PlainSample } from "./exposition.ts";
 import type { FamilyType, Label } from "./family.ts";
 import { processFamilies } from "./process.ts";
@@ -50,9 +51,13 @@ export type Phase = typeof PHASES[number];
 /** What a page says about the collection it shows. */
 export interface CollectionState {
   readonly isUp: boolean;
-  /** Active instances; undefined when libvirt gave no list. */
+  /** Active instances that are exported; undefined when libvirt gave no list. */
   readonly instances: number | undefined;
+  /** Domains that filters leave out, likewise. */
+  readonly filtered: number | undefined;
   readonly incomplete: Readonly<Record<IncompleteReason, number>>;
+  /** What became of the calls of each collector. */
+  readonly outcomes: readonly CollectorOutcome[];
   readonly phaseSeconds: Readonly<Partial<Record<Phase, number>>>;
   readonly status: HypervisorStatus | undefined;
 }
@@ -75,6 +80,16 @@ export class SelfMetrics {
     "libvirt_nova_exporter_libvirt_errors_total",
     "Failed libvirt calls by function and virErrorNumber (0: no answer in time)",
     ["call", "code"],
+  );
+  readonly #calls = this.#counter(
+    "libvirt_nova_exporter_libvirt_calls_total",
+    "Calls of libvirt's functions for collections",
+    ["call"],
+  );
+  readonly #callSeconds = this.#counter(
+    "libvirt_nova_exporter_libvirt_call_seconds_total",
+    "Time that calls of libvirt's functions took, or until they were given up",
+    ["call"],
   );
   readonly #collections = this.#counter(
     "libvirt_nova_exporter_collections_total",
@@ -103,6 +118,14 @@ export class SelfMetrics {
   countFailure(kind: ErrorKind, { call, code, count }: CallFailure): void {
     this.#errors.inc({ kind }, count);
     this.#libvirtErrors.inc({ call, code }, count);
+  }
+
+  /** Counts the calls of a collection. */
+  countCalls(callTimes: readonly CallTime[]): void {
+    for (const { call, count, seconds } of callTimes) {
+      this.#calls.inc({ call }, count);
+      this.#callSeconds.inc({ call }, seconds);
+    }
   }
 
   /** Counts a collection. */
@@ -157,9 +180,16 @@ function stateFamilies(state: CollectionState): PlainFamily[] {
   );
   return [
     gauge("libvirt_nova_up", "Whether libvirt listed its instances", [sample(state.isUp ? 1 : 0)]),
-    gauge("libvirt_nova_exporter_instances", "Active instances that libvirt listed", [
-      ...(state.instances === undefined ? [] : [sample(state.instances)]),
-    ]),
+    gauge(
+      "libvirt_nova_exporter_instances",
+      "Active instances that libvirt listed and that are exported",
+      known(state.instances),
+    ),
+    gauge(
+      "libvirt_nova_exporter_instances_filtered",
+      "Instances that libvirt listed and that filters leave out",
+      known(state.filtered),
+    ),
     gauge(
       "libvirt_nova_exporter_instances_incomplete",
       "Instances whose values are incomplete, by reason",
@@ -173,8 +203,22 @@ function stateFamilies(state: CollectionState): PlainFamily[] {
       "Duration of this collection's phases",
       phases,
     ),
+    gauge(
+      "libvirt_nova_exporter_collector_success",
+      "Whether libvirt refused none of the calls that the collector needs",
+      state.outcomes.map(({ name, success }) => sample(success ? 1 : 0, [["collector", name]])),
+    ),
+    gauge(
+      "libvirt_nova_exporter_collector_duration_seconds",
+      "Time of the calls that the collector needs; what several need counts for each of them",
+      state.outcomes.map(({ name, seconds }) => sample(seconds, [["collector", name]])),
+    ),
     ...(status === undefined ? [] : statusFamilies(status)),
   ];
+}
+
+function known(value: number | undefined): readonly Unnamed[] {
+  return value === undefined ? [] : [sample(value)];
 }
 
 function statusFamilies(status: HypervisorStatus): PlainFamily[] {

@@ -3,6 +3,8 @@ import { type Collector, INSTANCE } from "../family.ts";
 /** What every scrape says about each instance, whatever is collected. */
 export const scrape: Collector = {
   name: "scrape",
+  description: "whether libvirt answered all that was asked about the instance",
+  byDefault: undefined,
   groups: 0,
   families: [
     {

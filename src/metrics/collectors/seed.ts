@@ -1,37 +1,29 @@
-import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import {
-  type Collector,
-  type Family,
-  identityLabels,
-  INSTANCE,
-  type Label,
-  type LabelSet,
-} from "../family.ts";
+import { DomainCall, StatisticsGroup } from "../../libvirt/hypervisor.ts";
+import { type Collector, type Family, INSTANCE, type LabelSet } from "../family.ts";
 
 const INTERFACE: LabelSet = {
   scope: "device",
-  group: "net",
-  names: [...INSTANCE.names, "iface", "macaddr"],
-  labels(domain, target): readonly Label[] | undefined {
-    const found = domain.description?.interfaces.find((one) => one.target === target);
-    if (found === undefined) return undefined;
-    return [...identityLabels(domain), ["iface", target], ["macaddr", found.macAddress]];
+  group: "net.N",
+  device: "network interface",
+  named: true,
+  names: ["iface", "macaddr"],
+  labels(domain, { name }) {
+    const found = domain.description?.interfaces.find(({ target }) => target === name);
+    return found === undefined ? undefined : [["iface", name], ["macaddr", found.macAddress]];
   },
 };
 
 const DISK: LabelSet = {
   scope: "device",
-  group: "block",
-  names: [...INSTANCE.names, "targetdev", "cindervolume", "disktype"],
-  labels(domain, target): readonly Label[] | undefined {
-    const found = domain.description?.disks.find((one) => one.target === target);
-    if (found === undefined) return undefined;
-    return [
-      ...identityLabels(domain),
-      ["targetdev", target],
-      ["cindervolume", found.serial],
-      ["disktype", found.type],
-    ];
+  group: "block.N",
+  device: "disk",
+  named: true,
+  names: ["targetdev", "cindervolume", "disktype"],
+  labels(domain, { name }) {
+    const found = domain.description?.disks.find(({ target }) => target === name);
+    return found === undefined
+      ? undefined
+      : [["targetdev", name], ["cindervolume", found.serial], ["disktype", found.type]];
   },
 };
 
@@ -46,8 +38,10 @@ const MAXIMUM_VCPUS: Pick<Family, "type" | "unit" | "labelSet" | "source"> = {
 /** The families of the exporters that this one takes over from, with their names, labels and units. */
 export const seed: Collector = {
   name: "seed",
-  groups: StatisticsGroup.cpu | StatisticsGroup.balloon | StatisticsGroup.interface |
-    StatisticsGroup.block,
+  description: "the families of the exporters that this one takes over from",
+  byDefault: true,
+  groups: StatisticsGroup.balloon | StatisticsGroup.interface,
+  domainCalls: DomainCall.cpuTime | DomainCall.blockCounters,
   families: [
     {
       name: "libvirt_nova_instance_cpu_time_total",

@@ -1,0 +1,74 @@
+import { fixedAddressesOf } from "../../libvirt/domain_xml.ts";
+import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
+import { INTERFACE } from "../devices.ts";
+import type { Collector, Family, LabelSet } from "../family.ts";
+
+function counter(what: string, help: string, unit: string, field: string): Family {
+  return {
+    name: `libvirt_nova_instance_interface_${what}_total`,
+    type: "counter",
+    help,
+    unit,
+    labelSet: INTERFACE,
+    source: { field },
+  };
+}
+
+/** One sample for each network interface of the definition, those without a device on the host (SR-IOV) included. */
+const DESCRIBED_INTERFACE: LabelSet = {
+  scope: "part",
+  device: "network interface",
+  names: [
+    "target_device",
+    "mac_address",
+    "model",
+    "type",
+    "bridge",
+    "network",
+    "mtu",
+    "port_id",
+    "fixed_ips",
+  ],
+  count: ({ interfaces }) => interfaces.length,
+  labels({ interfaces, nova }, position) {
+    const found = interfaces[position];
+    if (found === undefined) return undefined;
+    return [
+      ["target_device", found.target ?? ""],
+      ["mac_address", found.macAddress],
+      ["model", found.model],
+      ["type", found.type],
+      ["bridge", found.bridge],
+      ["network", found.network],
+      ["mtu", found.mtuBytes === undefined ? "" : String(found.mtuBytes)],
+      ["port_id", found.neutronPortId],
+      ["fixed_ips", fixedAddressesOf(nova, found.neutronPortId).join(",")],
+    ];
+  },
+};
+
+/** What goes through each network interface, as the guest sees it, and what the interface is. */
+export const interfaces: Collector = {
+  name: "interface",
+  description: "network interfaces: bytes, packets, errors, drops, and what describes them",
+  byDefault: true,
+  groups: StatisticsGroup.interface,
+  families: [
+    counter("receive_bytes", "Bytes that the guest received", "bytes", "rx.bytes"),
+    counter("receive_packets", "Packets that the guest received", "packets", "rx.pkts"),
+    counter("receive_errors", "Errors on the way to the guest", "errors", "rx.errs"),
+    counter("receive_drops", "Packets to the guest that were dropped", "packets", "rx.drop"),
+    counter("transmit_bytes", "Bytes that the guest sent", "bytes", "tx.bytes"),
+    counter("transmit_packets", "Packets that the guest sent", "packets", "tx.pkts"),
+    counter("transmit_errors", "Errors on the way from the guest", "errors", "tx.errs"),
+    counter("transmit_drops", "Packets from the guest that were dropped", "packets", "tx.drop"),
+    {
+      name: "libvirt_nova_instance_interface_info",
+      type: "info",
+      help: "What a network interface is; the value is always 1",
+      unit: "1",
+      labelSet: DESCRIBED_INTERFACE,
+      source: { constant: 1 },
+    },
+  ],
+};

@@ -1,0 +1,157 @@
+import { DomainCall } from "../../libvirt/hypervisor.ts";
+import {
+  type Collector,
+  type Conversion,
+  type Family,
+  INSTANCE,
+  MILLISECONDS,
+  PERCENT,
+} from "../family.ts";
+
+function gauge(
+  what: string,
+  help: string,
+  unit: string,
+  field: string,
+  conversion?: Conversion,
+): Family {
+  return {
+    name: `libvirt_nova_instance_job_${what}`,
+    type: "gauge",
+    help,
+    unit,
+    labelSet: INSTANCE,
+    source: {
+      field: `job.${field}`,
+      ...(conversion === undefined ? {} : { conversion }),
+    },
+  };
+}
+
+function amounts(what: "data" | "memory" | "disk", of: string): readonly Family[] {
+  return [
+    gauge(`${what}_total_bytes`, `${of} that the job moves`, "bytes", `${what}_total`),
+    gauge(`${what}_processed_bytes`, `${of} that the job has moved`, "bytes", `${what}_processed`),
+    gauge(
+      `${what}_remaining_bytes`,
+      `${of} that the job has yet to move`,
+      "bytes",
+      `${what}_remaining`,
+    ),
+  ];
+}
+
+/**
+ * The job that libvirt does with an instance, such as a migration. All are gauges: they begin anew with each job.
+ * Source: virDomainGetJobStats, the fields `VIR_DOMAIN_JOB_*` of libvirt 12.8.
+ */
+export const job: Collector = {
+  name: "job",
+  description: "the job at work on the instance, such as a migration, and its progress",
+  byDefault: false,
+  groups: 0,
+  domainCalls: DomainCall.job,
+  families: [
+    gauge(
+      "type_code",
+      "Type of the job: 0 none, 1 with a known end, 2 without, 3 completed, 4 failed, 5 cancelled",
+      "code",
+      "type",
+    ),
+    gauge(
+      "operation_code",
+      "What the job does: 1 start, 2 save, 3 restore, 4 migration in, 5 migration out, " +
+        "6 snapshot, 7 revert to a snapshot, 8 dump, 9 backup, 0 unknown",
+      "code",
+      "operation",
+    ),
+    gauge("elapsed_seconds", "Time since the job began", "seconds", "time_elapsed", MILLISECONDS),
+    gauge(
+      "remaining_seconds",
+      "Time that the job will take yet, as libvirt expects",
+      "seconds",
+      "time_remaining",
+      MILLISECONDS,
+    ),
+    gauge(
+      "downtime_seconds",
+      "Time that the instance stands still during a migration",
+      "seconds",
+      "downtime",
+      MILLISECONDS,
+    ),
+    gauge(
+      "setup_seconds",
+      "Time that the preparation of a migration took",
+      "seconds",
+      "setup_time",
+      MILLISECONDS,
+    ),
+    ...amounts("data", "Data"),
+    ...amounts("memory", "Memory"),
+    ...amounts("disk", "Disk content"),
+    gauge(
+      "memory_constant_pages",
+      "Pages that a migration sent as one value",
+      "pages",
+      "memory_constant",
+    ),
+    gauge("memory_normal_pages", "Pages that a migration sent whole", "pages", "memory_normal"),
+    gauge(
+      "memory_normal_bytes",
+      "Bytes of the pages that a migration sent whole",
+      "bytes",
+      "memory_normal_bytes",
+    ),
+    gauge(
+      "memory_bytes_per_second",
+      "Speed at which memory is moved",
+      "bytes per second",
+      "memory_bps",
+    ),
+    gauge(
+      "memory_dirty_pages_per_second",
+      "Speed at which the guest changes memory",
+      "pages per second",
+      "memory_dirty_rate",
+    ),
+    gauge("memory_page_size_bytes", "Size of the pages", "bytes", "memory_page_size"),
+    gauge(
+      "memory_iteration",
+      "How often a migration has gone through the memory",
+      "number",
+      "memory_iteration",
+    ),
+    gauge(
+      "memory_postcopy_requests",
+      "Pages that the destination of a post-copy migration asked for",
+      "pages",
+      "memory_postcopy_requests",
+    ),
+    gauge(
+      "disk_bytes_per_second",
+      "Speed at which disks are moved",
+      "bytes per second",
+      "disk_bps",
+    ),
+    gauge(
+      "compression_bytes",
+      "Bytes of compressed pages that a migration sent",
+      "bytes",
+      "compression_bytes",
+    ),
+    gauge(
+      "compression_pages",
+      "Compressed pages that a migration sent",
+      "pages",
+      "compression_pages",
+    ),
+    gauge(
+      "auto_converge_throttle_ratio",
+      "Share by which the vCPUs are slowed down so that a migration can end",
+      "ratio",
+      "auto_converge_throttle",
+      PERCENT,
+    ),
+  ],
+};

@@ -1,0 +1,56 @@
+import { DomainCall, StatisticsGroup } from "../../libvirt/hypervisor.ts";
+import { VIRTUAL_CPU } from "../devices.ts";
+import { type Collector, type Family, NANOSECONDS } from "../family.ts";
+
+function seconds(what: string, help: string, field: string): Family {
+  return {
+    name: `libvirt_nova_instance_vcpu_${what}_total`,
+    type: "counter",
+    help,
+    unit: "seconds",
+    labelSet: VIRTUAL_CPU,
+    source: { field, conversion: NANOSECONDS },
+  };
+}
+
+/** Each vCPU, the time that the host withheld from it included. */
+export const vcpu: Collector = {
+  name: "vcpu",
+  description: "each vCPU, with its steal time",
+  byDefault: false,
+  groups: StatisticsGroup.vcpu,
+  domainCalls: DomainCall.vcpuPlacement,
+  families: [
+    seconds("seconds", "Processor time of the vCPU", "time"),
+    seconds("wait_seconds", "Time that the vCPU waited for input or output on the host", "wait"),
+    seconds(
+      "steal_seconds",
+      "Time that the vCPU was ready to run while the host ran something else",
+      "delay",
+    ),
+    {
+      name: "libvirt_nova_instance_vcpu_state_code",
+      type: "gauge",
+      help: "State of the vCPU: 0 offline, 1 running, 2 blocked",
+      unit: "code",
+      labelSet: VIRTUAL_CPU,
+      source: { field: "state" },
+    },
+    {
+      name: "libvirt_nova_instance_vcpu_halted",
+      type: "gauge",
+      help: "Whether the vCPU is halted",
+      unit: "1 or 0",
+      labelSet: VIRTUAL_CPU,
+      source: { field: "halted" },
+    },
+    {
+      name: "libvirt_nova_instance_vcpu_physical_cpu",
+      type: "gauge",
+      help: "Number of the host's processor that the vCPU ran on last",
+      unit: "number",
+      labelSet: VIRTUAL_CPU,
+      source: { field: "cpu" },
+    },
+  ],
+};

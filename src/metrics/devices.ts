@@ -1,0 +1,37 @@
+import type { LabelSet } from "./family.ts";
+
+/** One sample for each disk that libvirt has statistics of. */
+export const DISK: LabelSet = {
+  scope: "device",
+  group: "block.N",
+  device: "disk",
+  named: true,
+  names: ["target_device"],
+  labels: (domain, { name }) =>
+    domain.description?.disks.some(({ target }) => target === name)
+      ? [["target_device", name]]
+      : undefined,
+};
+
+/** One sample for each network interface that libvirt has statistics of. */
+export const INTERFACE: LabelSet = {
+  scope: "device",
+  group: "net.N",
+  device: "network interface",
+  named: true,
+  names: ["target_device"],
+  labels: (domain, { name }) =>
+    domain.description?.interfaces.some(({ target }) => target === name)
+      ? [["target_device", name]]
+      : undefined,
+};
+
+/** One sample for each vCPU. */
+export const VIRTUAL_CPU: LabelSet = {
+  scope: "device",
+  group: "vcpu.N",
+  device: "vCPU",
+  named: false,
+  names: ["vcpu"],
+  labels: (_domain, { path: [vcpu = ""] }) => [["vcpu", vcpu]],
+};
