@@ -13,6 +13,7 @@ import {
   type NovaInstance,
   parseDomainXml,
 } from "../src/libvirt/domain_xml.ts";
+import { novaDomainXml } from "./support/nova_domain.ts";
 
 const NOVA_1_0 = "http://openstack.org/xmlns/libvirt/nova/1.0";
 const NOVA_1_1 = "http://openstack.org/xmlns/libvirt/nova/1.1";
@@ -1263,4 +1264,30 @@ Deno.test("parseDomainXml() reads all ways of writing the same thing", async (t)
       assert.deepEqual(parseDomainXml(rewrite(xml)), expected);
     });
   }
+});
+
+Deno.test("novaDomainXml() writes what parseDomainXml() reads", () => {
+  const { nova, disks, interfaces } = parseDomainXml(novaDomainXml({
+    name: "instance-1",
+    uuid: UUID,
+    novaName: "a & b",
+    novaCreationTime: "2024-06-01 10:00:00",
+    novaPorts: [{ id: FIRST_PORT.id, addresses: ["192.168.1.5", "2001:db8::5"] }],
+    disks: [{ target: "vda", serial: "s", limits: { read_iops_sec: 100 } }],
+    interfaces: [{
+      target: "tap1",
+      macAddress: "fa:16:3e:11:22:33",
+      neutronPortId: FIRST_PORT.id,
+      mtuBytes: 1450,
+    }],
+  }));
+  assert.deepEqual([nova?.name, nova?.creationTimeSeconds], ["a & b", 1_717_236_000]);
+  assert.deepEqual(nova?.ports, [FIRST_PORT]);
+  assert.deepEqual(disks.map(({ target, serial, ioTune }) => [target, serial, ioTune?.limits]), [
+    ["vda", "s", { read_iops_sec: 100 }],
+  ]);
+  assert.deepEqual(
+    interfaces.map(({ target, neutronPortId, mtuBytes }) => [target, neutronPortId, mtuBytes]),
+    [["tap1", FIRST_PORT.id, 1450]],
+  );
 });
