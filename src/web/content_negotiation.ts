@@ -3,6 +3,9 @@ import Negotiator from "negotiator";
 /** A format of the page: Prometheus' text format 0.0.4, or OpenMetrics 1.0.0. */
 export type Format = "text" | "openmetrics";
 
+/** What a negotiated page depends on: the value of its `Vary` header, whichever format and coding it has. */
+export const NEGOTIATED_BY = "Accept, Accept-Encoding";
+
 /**
  * Schemes in which a client may ask for names beyond ASCII letters, digits and underscores. This exporter has no such
  * names, so one page is right for all of them.
