@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { collectParameter } from "../src/web/collect_parameter.ts";
+
+Deno.test("collectParameter() returns all values of collect[], decoded, in their order", async (t) => {
+  const cases: readonly (readonly [string, readonly string[]])[] = [
+    ["", []],
+    ["other=1", []],
+    ["collect[]=cpu", ["cpu"]],
+    ["collect[]=memory&x=1&collect[]=cpu&collect[]=memory", ["memory", "cpu", "memory"]],
+    ["collect%5B%5D=cpu&collect%5b%5d=memory", ["cpu", "memory"]],
+    ["%63ollect[]=c%70u", ["cpu"]],
+    ["collect[]=two+words", ["two words"]],
+    ["collect[]=", [""]],
+    ["collect[]", [""]],
+    ["collect[]=a=b", ["a=b"]],
+    ["?collect[]=cpu", ["cpu"]],
+    ["&&collect[]=cpu&", ["cpu"]],
+    ["collect=cpu&collect[0]=cpu&Collect[]=cpu&exclude[]=cpu", []],
+  ];
+  for (const [query, expected] of cases) {
+    await t.step(query, () => assert.deepEqual(collectParameter(query), expected));
+  }
+});
+
+Deno.test("collectParameter() makes names that no collector has of malformed encodings", async (t) => {
+  const cases: readonly (readonly [string, readonly string[]])[] = [
+    ["collect[]=%", ["%"]],
+    ["collect[]=%zz&collect[]=cpu", ["%zz", "cpu"]],
+    ["collect[]=cpu%ff", ["cpu\ufffd"]],
+    ["collect[]=%c3", ["\ufffd"]],
+    ["collect[]=cpu%00", ["cpu\0"]],
+    ["collect%5B%5=cpu", []],
+  ];
+  for (const [query, expected] of cases) {
+    await t.step(query, () => assert.deepEqual(collectParameter(query), expected));
+  }
+});
