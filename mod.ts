@@ -7,7 +7,7 @@
 import process from "node:process";
 import { parseCommandLine, UsageError } from "./src/cli.ts";
 import type { Config } from "./src/config.ts";
-import { printPage, startExporter } from "./src/exporter.ts";
+import { printOnce, startExporter } from "./src/exporter.ts";
 import { tellOnStandardError } from "./src/log.ts";
 import { versionText } from "./src/version.ts";
 
@@ -29,9 +29,9 @@ async function main(): Promise<number> {
         await write(`${versionText()}\n`);
         return 0;
       case "run":
-        return invocation.config.once
-          ? await printPage(invocation.config, write)
-          : await serve(invocation.config);
+        return invocation.config.once === undefined
+          ? await serve(invocation.config)
+          : await printOnce(invocation.config, invocation.config.once, write);
     }
   } catch (error) {
     tellOnStandardError(

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import {
+  ALL_FLAGS,
   type Config,
   configFromFlags,
   type Flag,
@@ -26,7 +27,7 @@ export type Invocation =
  * @throws {UsageError} when a flag or its value is wrong
  */
 export function parseCommandLine(args: readonly string[]): Invocation {
-  const given = readFlags(args, Object.values(FLAGS));
+  const given = readFlags(args, ALL_FLAGS);
   if (isSwitchedOn(FLAGS.help, given)) return { kind: "help", text: helpText() };
   if (isSwitchedOn(FLAGS.version, given)) return { kind: "version" };
   return { kind: "run", config: configFromFlags(given) };
@@ -173,6 +174,8 @@ const HELP_WIDTH = 96;
 
 const GROUP_HEADINGS: Readonly<Record<FlagGroup, string>> = {
   libvirt: "Libvirt:",
+  domains: "Domains and their labels:",
+  collectors: "Collectors:",
   web: "Web server:",
   log: "Log:",
   other: "Other:",
@@ -190,7 +193,7 @@ Examples:
 `;
 
 /** Writes the text for `--help`: what the exporter is, its flags by group with their defaults, examples. */
-export function helpText(flags: readonly Flag[] = Object.values(FLAGS)): string {
+export function helpText(flags: readonly Flag[] = ALL_FLAGS): string {
   const command = createCommand(flags);
   command.configureHelp({
     ...command.configureHelp(),

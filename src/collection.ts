@@ -11,6 +11,15 @@ import {
 } from "./metrics/exposition.ts";
 import type { Collector } from "./metrics/family.ts";
 
+/** By how much a page's age may be wrong. */
+const MOMENT_MILLISECONDS = 10;
+
+/** A page as it was at some age. */
+interface Page {
+  readonly age: number;
+  readonly chunks: readonly Uint8Array[];
+}
+
 /** What a collection is made of. */
 export interface CollectionParts {
   /** Whether libvirt listed its domains. */
@@ -37,6 +46,7 @@ export class Collection {
   #collectedAt = performance.now();
   #selfFamilies: readonly PlainFamily[] = [];
   readonly #bodies = new Map<ExpositionFormat, readonly Uint8Array[]>();
+  readonly #pages = new Map<ExpositionFormat, Page>();
 
   constructor(parts: CollectionParts) {
     this.parts = parts;
@@ -71,21 +81,26 @@ export class Collection {
     return performance.now() - this.#collectedAt;
   }
 
-  /** The whole page as it is now, in UTF-8. */
+  /** The whole page as it is now, in UTF-8. Who asks at the same moment gets the same chunks, to compress them once. */
   page(format: ExpositionFormat): readonly Uint8Array[] {
-    const rest = renderPlainFamilies([...this.#selfFamilies, this.#age()], format);
-    return [...this.render(format), encode(rest + PAGE_END[format])];
+    const known = this.#pages.get(format);
+    const age = this.ageMilliseconds;
+    if (known !== undefined && age - known.age < MOMENT_MILLISECONDS) return known.chunks;
+    const rest = renderPlainFamilies([...this.#selfFamilies, ageFamily(age / 1000)], format);
+    const chunks = [...this.render(format), encode(rest + PAGE_END[format])];
+    this.#pages.set(format, { age, chunks });
+    return chunks;
   }
+}
 
-  #age(): PlainFamily {
-    const name = "libvirt_nova_exporter_collection_age_seconds";
-    return {
-      name,
-      type: "gauge",
-      help: "Age of the values on this page; above 0 where scrapes share a collection",
-      samples: [{ name, labels: [], value: this.ageMilliseconds / 1000 }],
-    };
-  }
+function ageFamily(seconds: number): PlainFamily {
+  const name = "libvirt_nova_exporter_collection_age_seconds";
+  return {
+    name,
+    type: "gauge",
+    help: "Age of the values on this page; above 0 where scrapes share a collection",
+    samples: [{ name, labels: [], value: seconds }],
+  };
 }
 
 function encode(text: string): Uint8Array {

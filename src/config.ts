@@ -1,5 +1,8 @@
 import { isIP, isIPv6 } from "node:net";
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "./log.ts";
+import type { DomainFilterOptions } from "./domain_filter.ts";
+import type { Collector, IdentityOptions } from "./metrics/family.ts";
+import { chooseCollectors, SWITCHED_COLLECTORS } from "./metrics/mod.ts";
 import type { ListenAddress } from "./web/listen_address.ts";
 
 /** Everything the operator can set, checked. */
@@ -22,9 +25,21 @@ export interface Config {
   readonly logFile: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
-  /** Print the metrics page once and end. */
-  readonly once: boolean;
+  /** What is collected, in the order of the page. */
+  readonly collectors: readonly Collector[];
+  readonly filter: DomainFilterOptions;
+  /** Export domains that are shut off, too. */
+  readonly inactive: boolean;
+  readonly identity: IdentityOptions;
+  /** Print what was collected once, in this format, and end; `undefined` to serve. */
+  readonly once: OnceFormat | undefined;
 }
+
+/** In which formats one collection can be printed. */
+export const ONCE_FORMATS = ["text", "openmetrics", "json", "table"] as const;
+
+/** See {@linkcode ONCE_FORMATS}. */
+export type OnceFormat = typeof ONCE_FORMATS[number];
 
 /** The command line is wrong; its message is one line that names the flag, the value and the remedy. */
 export class UsageError extends Error {
@@ -37,7 +52,7 @@ export class UsageError extends Error {
 }
 
 /** Where a flag stands in the help. */
-export type FlagGroup = "libvirt" | "web" | "log" | "other";
+export type FlagGroup = "libvirt" | "domains" | "collectors" | "web" | "log" | "other";
 
 /** What each flag has. */
 export interface FlagBase {
@@ -82,7 +97,7 @@ export class InvalidValueError extends Error {
   override readonly name = "InvalidValueError";
 }
 
-/** All flags, by what the program calls them; the help keeps their order. */
+/** All flags but those of the collectors, by what the program calls them; the help keeps their order. */
 export const FLAGS = {
   uri: {
     name: "uri",
@@ -118,6 +133,76 @@ export const FLAGS = {
     description:
       "Calls that libvirt never answered, of its 20 workers, from which on no other is risked, 1 to 20",
     parse: integerWithin(1, 20),
+  },
+  include: {
+    name: "domain.include",
+    group: "domains",
+    valueName: "REGEXP",
+    default: undefined,
+    description:
+      "Export only domains in whose libvirt name the regular expression matches; ^…$ for all of it",
+    parse: parseRegularExpression,
+  },
+  exclude: {
+    name: "domain.exclude",
+    group: "domains",
+    valueName: "REGEXP",
+    default: undefined,
+    description: "Leave out domains in whose libvirt name the regular expression matches",
+    parse: parseRegularExpression,
+  },
+  projectInclude: {
+    name: "domain.project-include",
+    group: "domains",
+    valueName: "REGEXP",
+    default: undefined,
+    description:
+      "Export only instances in whose project's name or id the regular expression matches",
+    parse: parseRegularExpression,
+  },
+  projectExclude: {
+    name: "domain.project-exclude",
+    group: "domains",
+    valueName: "REGEXP",
+    default: undefined,
+    description: "Leave out instances in whose project's name or id the regular expression matches",
+    parse: parseRegularExpression,
+  },
+  novaOnly: {
+    name: "domain.nova-only",
+    group: "domains",
+    default: false,
+    description: "Leave out domains without metadata of Nova",
+  },
+  inactive: {
+    name: "domain.inactive",
+    group: "domains",
+    default: false,
+    description: "Export domains that are shut off, too, with their state and what describes them",
+  },
+  labelProjectId: {
+    name: "label.project-id",
+    group: "domains",
+    default: false,
+    description: "Add the label project_id to every series of an instance",
+  },
+  labelUuid: {
+    name: "label.uuid",
+    group: "domains",
+    default: false,
+    description: "Add the label uuid to every series of an instance",
+  },
+  labelUser: {
+    name: "label.user",
+    group: "domains",
+    default: false,
+    description: "Add the label user, the name of Nova's user, to every series of an instance",
+  },
+  disableDefaults: {
+    name: "collector.disable-defaults",
+    group: "collectors",
+    default: false,
+    description: "Switch off all collectors that no flag switches on",
   },
   port: {
     name: "port",
@@ -189,7 +274,17 @@ export const FLAGS = {
     name: "once",
     group: "other",
     default: false,
-    description: "Print the metrics page once and end",
+    description: "Collect once, print the metrics page and end",
+  },
+  onceFormat: {
+    name: "format",
+    group: "other",
+    valueName: "FORMAT",
+    default: "text",
+    description: `Format for --once: ${
+      ONCE_FORMATS.join(", ")
+    } (for people, with rates over a second)`,
+    parse: oneOf(ONCE_FORMATS),
   },
   version: {
     name: "version",
@@ -205,6 +300,33 @@ export const FLAGS = {
     description: "Print this help and end",
   },
 } as const satisfies Readonly<Record<string, Flag>>;
+
+/** A switch for each collector that has one. */
+const COLLECTOR_FLAGS: ReadonlyMap<Collector, SwitchFlag> = new Map(
+  SWITCHED_COLLECTORS.map((collector) => [collector, {
+    name: `collector.${collector.name}`,
+    group: "collectors",
+    default: collector.byDefault === true,
+    negatable: true,
+    description: capitalize(collector.description),
+  }]),
+);
+
+/** All flags, in the order of the help. */
+export const ALL_FLAGS: readonly Flag[] = orderOfHelp([
+  ...Object.values(FLAGS),
+  ...COLLECTOR_FLAGS.values(),
+]);
+
+function capitalize(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Flags of a group stand together. */
+function orderOfHelp(flags: readonly Flag[]): readonly Flag[] {
+  const groups = [...new Set(flags.map(({ group }) => group))];
+  return groups.flatMap((group) => flags.filter((flag) => flag.group === group));
+}
 
 /**
  * Checks what the command line gave and fills in the defaults.
@@ -225,8 +347,37 @@ export function configFromFlags(given: GivenFlags): Config {
     logFile: requiredValue(FLAGS.logFile, given),
     logLevel: requiredValue(FLAGS.logLevel, given),
     logFormat: requiredValue(FLAGS.logFormat, given),
-    once: isSwitchedOn(FLAGS.once, given),
+    collectors: collectorsFromFlags(given),
+    filter: {
+      include: givenValues(FLAGS.include, given)[0],
+      exclude: givenValues(FLAGS.exclude, given)[0],
+      projectInclude: givenValues(FLAGS.projectInclude, given)[0],
+      projectExclude: givenValues(FLAGS.projectExclude, given)[0],
+      novaOnly: isSwitchedOn(FLAGS.novaOnly, given),
+    },
+    inactive: isSwitchedOn(FLAGS.inactive, given),
+    identity: {
+      projectId: isSwitchedOn(FLAGS.labelProjectId, given),
+      uuid: isSwitchedOn(FLAGS.labelUuid, given),
+      user: isSwitchedOn(FLAGS.labelUser, given),
+    },
+    once: onceFromFlags(given),
   };
+}
+
+function collectorsFromFlags(given: GivenFlags): readonly Collector[] {
+  const noDefaults = isSwitchedOn(FLAGS.disableDefaults, given);
+  return chooseCollectors((collector) => {
+    const flag = COLLECTOR_FLAGS.get(collector);
+    if (flag === undefined) return true;
+    return isSwitchedOn(noDefaults ? { ...flag, default: false } : flag, given);
+  });
+}
+
+function onceFromFlags(given: GivenFlags): OnceFormat | undefined {
+  if (isSwitchedOn(FLAGS.once, given)) return requiredValue(FLAGS.onceFormat, given);
+  if (!given.has(FLAGS.onceFormat.name)) return undefined;
+  throw new UsageError("The flag --format is for --once: add --once, or leave it out");
 }
 
 /** Says whether a switch is on, by the last time it was given, else by its default. */
@@ -415,6 +566,20 @@ export function parseLogFile(text: string): string | undefined {
     throw new InvalidValueError("give the path of a file, or - for standard error only");
   }
   return text === "-" ? undefined : text;
+}
+
+/**
+ * Reads a regular expression, in JavaScript's syntax with the flag `u`.
+ *
+ * @throws {InvalidValueError} when it is none
+ */
+export function parseRegularExpression(text: string): RegExp {
+  try {
+    return new RegExp(text, "u");
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new InvalidValueError(`give a regular expression such as ^instance- (${reason})`);
+  }
 }
 
 function oneOf<Choice extends string>(choices: readonly Choice[]): (text: string) => Choice {

@@ -79,8 +79,7 @@ export function verdictConditions(
   if (withheld > 0) {
     conditions.set("withheld", {
       level: "warn",
-      message:
-        "Not asking instances for what needs their monitor: too many calls are unanswered " +
+      message: "Not asking instances for what needs their monitor: too many calls are unanswered " +
         "(see --libvirt.max-abandoned) or the time is too short (see --libvirt.timeout)",
       fields: { instances: withheld },
     });

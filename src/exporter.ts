@@ -1,15 +1,16 @@
-import { type Config, redactUri } from "./config.ts";
+import type { Collection } from "./collection.ts";
+import { type Config, type OnceFormat, redactUri } from "./config.ts";
+import { domainStartSeconds } from "./libvirt/domain_start.ts";
 import type { Hypervisor } from "./libvirt/hypervisor.ts";
 import { openHypervisor } from "./libvirt/native.ts";
 import { type Log, openLog, tellOnStandardError, writeToStandardError } from "./log.ts";
-import { TEXT_CONTENT_TYPE } from "./metrics/exposition.ts";
-import { COLLECTORS } from "./metrics/mod.ts";
 import { fileDescriptorLimit } from "./metrics/process.ts";
-import { Scraper, type ScrapeResult } from "./scrape.ts";
+import { createMetricsPage } from "./metrics_page.ts";
+import { printout } from "./once/printout.ts";
+import { Scraper } from "./scrape.ts";
 import { buildInfo } from "./version.ts";
 import { connectionLimits } from "./web/request_limits.ts";
-import { scrapeTimeoutMilliseconds } from "./web/scrape_timeout.ts";
-import { type PageHandler, startWebServer, type WebServer } from "./web/server.ts";
+import { startWebServer, type WebServer } from "./web/server.ts";
 
 /** How long libvirt may take to close a connection before the process ends without it. */
 const CLOSE_PATIENCE_MILLISECONDS = 500;
@@ -44,7 +45,7 @@ export async function startExporter(config: Config): Promise<Exporter> {
   const scraper = newScraper(config, hypervisor, log);
   const server = await startWebServer({
     listenAddresses: config.listenAddresses,
-    routes: new Map([[config.path, metricsHandler(scraper)]]),
+    routes: new Map([[config.path, createMetricsPage(scraper, config.collectors)]]),
     limits: connectionLimits(fileDescriptorLimit()),
     log,
   });
@@ -57,7 +58,7 @@ export async function startExporter(config: Config): Promise<Exporter> {
     path: config.path,
   });
   // Connects and reads the definitions, so that the first scrape finds them.
-  scrapeInFull(scraper).then(({ isUp, reason }) => {
+  scrapeInFull(scraper).then(({ parts: { isUp, reason } }) => {
     if (!isUp && config.logFile !== undefined) {
       tellOnStandardError(
         `libvirt_nova_exporter: libvirt is not available yet, trying again at each scrape: ${reason}`,
@@ -81,13 +82,14 @@ export async function startExporter(config: Config): Promise<Exporter> {
 }
 
 /**
- * Prints one page through `write`.
+ * Collects once and prints what was found through `write`.
  *
  * @returns the exit code: 0 when libvirt answered, else 1
  * @throws {NativeLibraryError} without libvirt's client library
  */
-export async function printPage(
+export async function printOnce(
   config: Config,
+  format: OnceFormat,
   write: (chunk: Uint8Array) => Promise<void>,
 ): Promise<number> {
   const log = openLog({
@@ -97,8 +99,9 @@ export async function printPage(
     standardError: writeToStandardError,
   });
   const hypervisor = await openHypervisor(hypervisorOptions(config));
-  const { isUp, page } = await scrapeInFull(newScraper(config, hypervisor, log));
-  for (const chunk of page) await write(chunk);
+  const scraper = newScraper(config, hypervisor, log);
+  const { isUp, chunks } = await printout(format, () => scrapeInFull(scraper));
+  for (const chunk of chunks) await write(chunk);
   await close(hypervisor);
   return isUp ? 0 : 1;
 }
@@ -109,33 +112,30 @@ function hypervisorOptions(config: Config): Parameters<typeof openHypervisor>[0]
 }
 
 function newScraper(config: Config, hypervisor: Hypervisor, log: Log): Scraper {
-  const { timeoutMilliseconds, minimumIntervalMilliseconds } = config;
+  const { collectors, filter, inactive, identity } = config;
+  const { timeoutMilliseconds, minimumIntervalMilliseconds, uri } = config;
   return new Scraper({
     hypervisor,
-    collectors: COLLECTORS,
+    collectors,
+    filter,
+    inactive,
+    identity,
     timeoutMilliseconds,
     minimumIntervalMilliseconds,
+    startSecondsOf: (name) => domainStartSeconds(name, { uri }),
     build: buildInfo(),
     log,
   });
 }
 
 /** Scrapes until every instance is on the page: a hypervisor with thousands of them takes more than one scrape. */
-async function scrapeInFull(scraper: Scraper): Promise<ScrapeResult> {
-  let result = await scraper.scrape();
-  for (let unread = Infinity; result.unread > 0 && result.unread < unread;) {
-    unread = result.unread;
-    result = await scraper.scrape();
+async function scrapeInFull(scraper: Scraper): Promise<Collection> {
+  let collection = await scraper.scrape();
+  for (let unread = Infinity; collection.parts.unread > 0 && collection.parts.unread < unread;) {
+    unread = collection.parts.unread;
+    collection = await scraper.scrape();
   }
-  return result;
-}
-
-function metricsHandler(scraper: Scraper): PageHandler {
-  return async ({ headers }) => {
-    const timeout = scrapeTimeoutMilliseconds(headers["x-prometheus-scrape-timeout-seconds"]);
-    const { page } = await scraper.scrape(timeout);
-    return { status: 200, contentType: TEXT_CONTENT_TYPE, chunks: page };
-  };
+  return collection;
 }
 
 /** Closes the connection when libvirt lets it; else it ends with the process. */

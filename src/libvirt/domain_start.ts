@@ -1,4 +1,4 @@
-import { lstat } from "node:fs/promises";
+import { lstatSync } from "node:fs";
 import { posix } from "node:path";
 
 /** Where to look for the files of libvirt's QEMU driver. */
@@ -38,16 +38,16 @@ const NO_FILE_NAME = /^$|[/\0]/;
  * @param name the domain's name
  * @returns Unix time in seconds, to the millisecond; `undefined` when the connection is none to the system's QEMU
  * driver on this machine, and when there is no such file, as in a container that has not been given the
- * directory, or it cannot be seen or is no regular file. It is never rejected.
+ * directory, or it cannot be seen or is no regular file.
  */
-export async function domainStartSeconds(
+export function domainStartSeconds(
   name: string,
   options: DomainStartOptions,
-): Promise<number | undefined> {
+): number | undefined {
   const path = domainProcessFile(name, options);
   if (path === undefined) return undefined;
   try {
-    const status = await lstat(path);
+    const status = lstatSync(path);
     return status.isFile() ? Math.round(status.mtimeMs) / 1000 : undefined;
   } catch {
     return undefined;

@@ -4,8 +4,8 @@ import {
   type Family,
   type FamilyType,
   type HostFamily,
-  type IdentityOptions,
   identityLabels,
+  type IdentityOptions,
   type Label,
   type LabelSet,
   type Source,
@@ -95,6 +95,17 @@ export function renderPlainFamilies(
 /** Label pairs without the braces, escaped as both formats ask (backslash, quote, line feed). */
 export function renderLabels(labels: readonly Label[]): string {
   return labels.map(([name, value]) => `${name}="${escapeLabelValue(value)}"`).join(",");
+}
+
+/** The labels of a text that {@linkcode renderLabels} has made. */
+export function readLabels(text: string): readonly Label[] {
+  return Array.from(
+    text.matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/g),
+    ([, name = "", value = ""]) => [
+      name,
+      value.replaceAll(/\\(.)/g, (_, character: string) => character === "n" ? "\n" : character),
+    ],
+  );
 }
 
 /** The families about the host that a snapshot has something to say about. */
@@ -325,9 +336,7 @@ function reader({ source, labelSet }: Family, snapshot: Snapshot): Reader {
     if ("record" in source) return source.record(record);
     const { description } = record;
     if (description === undefined) return undefined;
-    return "part" in source
-      ? source.part(description, row.device)
-      : source.definition(description);
+    return "part" in source ? source.part(description, row.device) : source.definition(description);
   };
 }
 

@@ -1,7 +1,13 @@
 import { HostCall, type HostEntity, StatisticsGroup } from "../../libvirt/hypervisor.ts";
 import { isActive, type Snapshot } from "../../libvirt/snapshot.ts";
 import { STATE_NAMES, stateName } from "../domain_state.ts";
-import { type Collector, type HostFamily, type HostSample, KIBIBYTES, NANOSECONDS } from "../family.ts";
+import {
+  type Collector,
+  type HostFamily,
+  type HostSample,
+  KIBIBYTES,
+  NANOSECONDS,
+} from "../family.ts";
 import { entitiesOf, entityFamilies, sampleOf, sumOf } from "../host.ts";
 
 const MEGAHERTZ = { from: "MHz", convert: (value: number) => value * 1e6 } as const;
@@ -193,9 +199,7 @@ export const nodeCollector: Collector = {
       samples: (snapshot) =>
         MODES.flatMap((mode) => {
           const value = node(snapshot)?.numbers[`cpu.${mode}`];
-          return value === undefined
-            ? []
-            : sampleOf(NANOSECONDS.convert(value), [["mode", mode]]);
+          return value === undefined ? [] : sampleOf(NANOSECONDS.convert(value), [["mode", mode]]);
         }),
     },
     cellFamily("memory", "Memory of a NUMA node", "memory.total"),
