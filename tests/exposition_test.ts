@@ -42,7 +42,7 @@ Deno.test("renderPlainFamilies() writes HELP and TYPE once and leaves empty fami
     },
   ];
   assert.equal(
-    renderPlainFamilies(families),
+    renderPlainFamilies(families, "text"),
     "# HELP one_total back\\\\slash and\\nline feed\n# TYPE one_total counter\n" +
       'one_total{kind="a"} 1\none_total 2.5\n# HELP later h\n# TYPE later untyped\nlater 0\n',
   );
@@ -64,7 +64,7 @@ Deno.test("renderPlainFamilies() writes values that Prometheus reads back as the
   ];
   for (const value of values) {
     const samples = [{ name: "x", labels: [], value }];
-    const page = renderPlainFamilies([{ name: "x", type: "gauge", help: "h", samples }]);
+    const page = renderPlainFamilies([{ name: "x", type: "gauge", help: "h", samples }], "text");
     assert.equal(parsePage(page).get("x")?.samples[0]?.value, value === 0 ? 0 : value);
   }
 });

@@ -4,7 +4,7 @@ import { processFamilies } from "../src/metrics/process.ts";
 import { parsePage } from "./support/parse_page.ts";
 
 Deno.test("processFamilies() says of this process what the system says", () => {
-  const families = parsePage(renderPlainFamilies(processFamilies()));
+  const families = parsePage(renderPlainFamilies(processFamilies(), "text"));
   const value = (name: string): number => families.get(name)?.samples[0]?.value ?? NaN;
   const now = Date.now() / 1000;
   const statusKibibytes = Number(

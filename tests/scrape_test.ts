@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type CallFailure, Verdict } from "../src/libvirt/hypervisor.ts";
-import { COLLECTORS } from "../src/metrics/mod.ts";
+import { scrape } from "../src/metrics/collectors/scrape.ts";
+import { seed } from "../src/metrics/collectors/seed.ts";
 import { Scraper } from "../src/scrape.ts";
 import { type FakeDomain, FakeHypervisor } from "./support/fake_hypervisor.ts";
 import { novaDomainXml, numberedUuid } from "./support/nova_domain.ts";
@@ -43,11 +44,11 @@ function newScraper(
   hypervisor: FakeHypervisor,
   changes: Parameters<typeof scraperOptions>[2] = {},
 ): Scraper {
-  return new Scraper(scraperOptions(hypervisor, COLLECTORS, changes));
+  return new Scraper(scraperOptions(hypervisor, [seed, scrape], changes));
 }
 
 async function scrapeFamilies(scraper: Scraper): Promise<ReadonlyMap<string, ParsedFamily>> {
-  return parsePage(decodePage((await scraper.scrape()).page));
+  return parsePage(decodePage((await scraper.scrape()).page("text")));
 }
 
 function valueOf(
@@ -180,9 +181,9 @@ Deno.test("without libvirt the page says so, each line is logged once, and it re
   hypervisor.refusal = REFUSED;
   for (let scrape = 0; scrape < 3; scrape++) {
     const result = await scraper.scrape();
-    assert.equal(result.isUp, false);
-    assert.match(result.reason ?? "", /Connection refused: start libvirtd/);
-    const families = parsePage(decodePage(result.page));
+    assert.equal(result.parts.isUp, false);
+    assert.match(result.parts.reason ?? "", /Connection refused: start libvirtd/);
+    const families = parsePage(decodePage(result.page("text")));
     assert.equal(valueOf(families, "libvirt_nova_up"), 0);
     assert.equal(families.has("libvirt_nova_instance_cpu_time_total"), false);
   }
@@ -281,8 +282,8 @@ Deno.test("scrapes at the same time share one collection", async () => {
   const scrapes = Array.from({ length: 100 }, () => scraper.scrape());
   gate.resolve();
   const results = await Promise.all(scrapes);
-  assert.ok(results.every(({ isUp }) => isUp));
-  assert.deepEqual(hypervisor.calls, ["survey", "describe 1", "measure"]);
+  assert.ok(results.every(({ parts }) => parts.isUp));
+  assert.deepEqual(hypervisor.calls, ["survey", "describe 1", "measure 1"]);
 });
 
 Deno.test("scrapes within the minimum interval share a collection and say how old it is", async () => {
@@ -302,14 +303,14 @@ Deno.test("a collection that hangs is answered in time, and the next scrape does
   const scraper = newScraper(hypervisor, { timeoutMilliseconds: 30 });
   for (let scrape = 0; scrape < 2; scrape++) {
     const result = await scraper.scrape();
-    assert.equal(result.isUp, false);
-    assert.match(result.reason ?? "", /did not end within 30 ms/);
+    assert.equal(result.parts.isUp, false);
+    assert.match(result.parts.reason ?? "", /did not end within 30 ms/);
   }
   assert.deepEqual(hypervisor.calls, ["survey"]);
   hypervisor.gate = undefined;
   gate.resolve();
   await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.equal((await scraper.scrape()).isUp, true);
+  assert.equal((await scraper.scrape()).parts.isUp, true);
 });
 
 Deno.test("a defect inside a scrape costs one page and is counted", async () => {
@@ -318,8 +319,8 @@ Deno.test("a defect inside a scrape costs one page and is counted", async () => 
   const { measure } = hypervisor;
   hypervisor.measure = () => Promise.reject(new Error("on purpose"));
   const result = await scraper.scrape();
-  assert.equal(result.isUp, false);
-  assert.equal(result.reason, "Internal error: on purpose");
+  assert.equal(result.parts.isUp, false);
+  assert.equal(result.parts.reason, "Internal error: on purpose");
   hypervisor.measure = measure;
   const families = await scrapeFamilies(scraper);
   assert.equal(valueOf(families, "libvirt_nova_up"), 1);
@@ -352,8 +353,8 @@ Deno.test("an instance whose definition there was no time to read is left out an
   // The survey takes so long that nothing is left for definitions.
   hypervisor.gate = new Promise((resolve) => setTimeout(resolve, 92));
   const first = await scraper.scrape();
-  const page = parsePage(decodePage(first.page));
-  assert.deepEqual([first.isUp, first.unread], [true, 1]);
+  const page = parsePage(decodePage(first.page("text")));
+  assert.deepEqual([first.parts.isUp, first.parts.unread], [true, 1]);
   assert.equal(page.has("libvirt_nova_instance_cpu_time_total"), false);
   assert.equal(valueOf(page, "libvirt_nova_exporter_instances"), 1);
   assert.equal(
@@ -362,7 +363,7 @@ Deno.test("an instance whose definition there was no time to read is left out an
   );
   hypervisor.gate = undefined;
   const next = await scraper.scrape();
-  assert.deepEqual([next.isUp, next.unread], [true, 0]);
+  assert.deepEqual([next.parts.isUp, next.parts.unread], [true, 0]);
 });
 
 Deno.test("an instance whose definition libvirt refuses is on the page by its libvirt name, as incomplete", async () => {

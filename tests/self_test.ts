@@ -8,6 +8,12 @@ const BUILD = { version: "1.2.3", runtime: "bun 1.4.5", architecture: "x64" };
 const STATE: CollectionState = {
   isUp: true,
   instances: 3,
+  filtered: 2,
+  outcomes: [{ name: "cpu", success: true, seconds: 0.125 }, {
+    name: "memory",
+    success: false,
+    seconds: 0.5,
+  }],
   incomplete: { failed: 0, busy: 1, withheld: 0, quarantined: 2, late: 0, unread: 0 },
   phaseSeconds: { survey: 0.25, measure: 0.5 },
   status: {
@@ -26,7 +32,7 @@ async function render(
   metrics: SelfMetrics,
   state: CollectionState = STATE,
 ): Promise<ReadonlyMap<string, ParsedFamily>> {
-  return parsePage(renderPlainFamilies(await metrics.families(state)));
+  return parsePage(renderPlainFamilies(await metrics.families(state), "text"));
 }
 
 function valueOf(
@@ -45,6 +51,10 @@ Deno.test("SelfMetrics shows the state of a collection", async () => {
     ["up", {}, 1],
     ["exporter_build_info", BUILD, 1],
     ["exporter_instances", {}, 3],
+    ["exporter_instances_filtered", {}, 2],
+    ["exporter_collector_success", { collector: "cpu" }, 1],
+    ["exporter_collector_success", { collector: "memory" }, 0],
+    ["exporter_collector_duration_seconds", { collector: "memory" }, 0.5],
     ["exporter_instances_incomplete", { reason: "quarantined" }, 2],
     ["exporter_instances_incomplete", { reason: "late" }, 0],
     ["exporter_scrape_duration_seconds", {}, 0.75],
@@ -67,10 +77,20 @@ Deno.test("SelfMetrics leaves out what is not known without libvirt", async () =
     ...STATE,
     isUp: false,
     instances: undefined,
+    filtered: undefined,
+    outcomes: [],
     status: undefined,
   });
   assert.equal(valueOf(families, "up"), 0);
-  for (const name of ["instances", "instances_incomplete", "connection_attempts_total"]) {
+  for (
+    const name of [
+      "instances",
+      "instances_filtered",
+      "instances_incomplete",
+      "collector_success",
+      "connection_attempts_total",
+    ]
+  ) {
     assert.equal(families.has(`libvirt_nova_exporter_${name}`), false, name);
   }
 });
@@ -100,7 +120,12 @@ Deno.test("SelfMetrics of two exporters in one process do not mix", async () => 
   const [one, other] = [new SelfMetrics(BUILD), new SelfMetrics(BUILD)];
   one.countCollection();
   one.countDefinitions(2, 1);
+  one.countCalls([{ call: "virDomainGetCPUStats", count: 3, seconds: 0.25 }]);
   assert.equal(valueOf(await render(one), "exporter_collections_total"), 1);
   assert.equal(valueOf(await render(one), "exporter_definition_cache_hits_total"), 2);
+  const call = { call: "virDomainGetCPUStats" };
+  assert.equal(valueOf(await render(one), "exporter_libvirt_calls_total", call), 3);
+  assert.equal(valueOf(await render(one), "exporter_libvirt_call_seconds_total", call), 0.25);
   assert.equal(valueOf(await render(other), "exporter_collections_total"), 0);
+  assert.equal(valueOf(await render(other), "exporter_libvirt_calls_total", call), undefined);
 });

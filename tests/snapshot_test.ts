@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { Dictionary } from "../src/libvirt/dictionary.ts";
 import { type Measurement, Verdict } from "../src/libvirt/hypervisor.ts";
-import { type DomainRecord, takeSnapshot } from "../src/libvirt/snapshot.ts";
+import { type DomainRecord, type Snapshot, takeSnapshot } from "../src/libvirt/snapshot.ts";
 
 const record = (handle: number): DomainRecord => ({
   handle,
   uuid: `uuid-${handle}`,
   id: handle,
   name: `instance-${handle}`,
+  startSeconds: undefined,
   description: undefined,
   definition: "given",
 });
@@ -62,9 +63,18 @@ function measure(
       texts: Uint32Array.from(texts),
       dictionaryBase: 0,
       dictionaryStrings: strings,
+      entities: [],
       failures: [],
+      callTimes: [],
     },
   };
+}
+
+/** Domain, path and name of each named device. */
+function namesOf(snapshot: Snapshot, group: string): string[] {
+  return snapshot.namedDevices(group).map(({ domain, slot, name }) =>
+    `${domain} ${snapshot.dictionary.path(group, slot).join(".")} ${name}`
+  );
 }
 
 Deno.test("takeSnapshot() gives each domain its own values and nothing for what libvirt left out", () => {
@@ -96,7 +106,7 @@ Deno.test("takeSnapshot() leaves domains out that went away, and keeps the other
   assert.deepEqual(snapshot.domains.map(({ name }) => name), ["instance-1", "instance-3"]);
   assert.deepEqual([snapshot.value(0, cpu), snapshot.value(1, cpu)], [1, 3]);
   assert.deepEqual([snapshot.isComplete(0), snapshot.isComplete(1)], [true, false]);
-  assert.deepEqual(snapshot.devices("net"), [{ domain: 1, index: 0, target: "tap3" }]);
+  assert.deepEqual(namesOf(snapshot, "net.N"), ["1 0 tap3"]);
 });
 
 Deno.test("takeSnapshot() finds devices by their names, whatever their index, each target once", () => {
@@ -112,13 +122,9 @@ Deno.test("takeSnapshot() finds devices by their names, whatever their index, ea
     { texts: { "block.0.name": "vda", "block.1.name": "vda", "net.0.name": "" } },
   ]);
   const snapshot = takeSnapshot([record(1), record(2)], measurement, dictionary);
-  assert.deepEqual(snapshot.devices("block"), [
-    { domain: 0, index: 0, target: "vda" },
-    { domain: 0, index: 4, target: "vdb" },
-    { domain: 1, index: 0, target: "vda" },
-  ]);
-  assert.deepEqual(snapshot.devices("net"), [{ domain: 0, index: 1, target: "tap1" }]);
-  assert.deepEqual(snapshot.devices("vcpu"), []);
+  assert.deepEqual(namesOf(snapshot, "block.N"), ["0 0 vda", "0 4 vdb", "1 0 vda"]);
+  assert.deepEqual(namesOf(snapshot, "net.N"), ["0 1 tap1"]);
+  assert.deepEqual(snapshot.namedDevices("vcpu.N"), []);
 });
 
 Deno.test("takeSnapshot() refuses a measurement of more domains than it has records for", () => {
@@ -135,4 +141,26 @@ Deno.test("takeSnapshot() leaves domains out whose definition has not been read,
   );
   assert.deepEqual(snapshot.domains.map(({ name }) => name), ["instance-2", "instance-3"]);
   assert.deepEqual([snapshot.isComplete(0), snapshot.isComplete(1)], [false, true]);
+});
+
+Deno.test("takeSnapshot() finds numbered devices by any of their fields, also nested ones", () => {
+  const { measurement, dictionary } = measure([
+    { numbers: { "vcpu.current": 2, "vcpu.3.time": 1, "vcpu.3.state": 1, "vcpu.0.time": 2 } },
+    { numbers: { "cpu.cache.monitor.0.bank.1.bytes": 7, "cpu.cache.monitor.0.bank.count": 1 } },
+  ]);
+  const snapshot = takeSnapshot([record(1), record(2)], measurement, dictionary);
+  const paths = (group: string): string[] =>
+    snapshot.numberedDevices(group).map(({ domain, slot }) =>
+      `${domain} ${dictionary.path(group, slot).join(".")}`
+    );
+  assert.deepEqual(paths("vcpu.N"), ["0 3", "0 0"]);
+  assert.deepEqual(paths("cpu.cache.monitor.N.bank.N"), ["1 0.1"]);
+  assert.deepEqual(paths("iothread.N"), []);
+});
+
+Deno.test("takeSnapshot() gives texts, and nothing for those that libvirt left out", () => {
+  const { measurement, dictionary } = measure([{ texts: { "block.0.path": "/x" } }, {}]);
+  const snapshot = takeSnapshot([record(1), record(2)], measurement, dictionary);
+  const field = dictionary.number("block.0.path") ?? -1;
+  assert.deepEqual([snapshot.text(0, field), snapshot.text(1, field)], ["/x", undefined]);
 });

@@ -1,6 +1,7 @@
 import type { LogWriter } from "../../src/conditions.ts";
+import { ALL_DOMAINS } from "../../src/domain_filter.ts";
 import type { Hypervisor } from "../../src/libvirt/hypervisor.ts";
-import type { Collector } from "../../src/metrics/family.ts";
+import { type Collector, USUAL_IDENTITY } from "../../src/metrics/family.ts";
 import type { ScraperOptions } from "../../src/scrape.ts";
 
 /** Options of a scraper for tests: a generous time, no sharing, and a log that forgets. */
@@ -12,6 +13,10 @@ export function scraperOptions(
   return {
     hypervisor,
     collectors,
+    filter: ALL_DOMAINS,
+    inactive: false,
+    identity: USUAL_IDENTITY,
+    startSecondsOf: () => undefined,
     timeoutMilliseconds: 10_000,
     minimumIntervalMilliseconds: 0,
     build: { version: "0.0.0", runtime: "test", architecture: "test" },
