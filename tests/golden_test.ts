@@ -27,5 +27,8 @@ Deno.test("the page of the instances recorded from libvirt 12.8 is the golden on
 Deno.test("the same page in OpenMetrics is the golden one, and has its end", async () => {
   const page = await recordedPage("openmetrics");
   assert.ok(page.endsWith("\n# EOF\n"));
-  assertGolden(`${FOLDER}/page.openmetrics.txt`, page.slice(0, page.indexOf(`# TYPE ${OWN_PART} `)));
+  assertGolden(
+    `${FOLDER}/page.openmetrics.txt`,
+    page.slice(0, page.indexOf(`# TYPE ${OWN_PART} `)),
+  );
 });
