@@ -172,6 +172,8 @@ Deno.test("helpText() fits into 96 columns and shows each flag with its default 
   assert.doesNotMatch(joined, /--no-/);
   assert.deepEqual(lines.filter((line) => /^[A-Z][a-z ]+:$/.test(line)), [
     "Libvirt:",
+    "Domains and their labels:",
+    "Collectors:",
     "Web server:",
     "Log:",
     "Other:",

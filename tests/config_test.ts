@@ -14,6 +14,9 @@ import {
   redactUri,
   UsageError,
 } from "../src/config.ts";
+import { ALL_DOMAINS } from "../src/domain_filter.ts";
+import { USUAL_IDENTITY } from "../src/metrics/family.ts";
+import { COLLECTORS } from "../src/metrics/mod.ts";
 
 Deno.test("configFromFlags() gives the documented defaults when no flag is given", () => {
   assert.deepEqual(configFromFlags(new Map()), {
@@ -27,7 +30,11 @@ Deno.test("configFromFlags() gives the documented defaults when no flag is given
     logFile: "./libvirt_nova.log",
     logLevel: "info",
     logFormat: "logfmt",
-    once: false,
+    collectors: COLLECTORS.filter(({ byDefault }) => byDefault !== false),
+    filter: ALL_DOMAINS,
+    inactive: false,
+    identity: USUAL_IDENTITY,
+    once: undefined,
   });
 });
 
@@ -51,7 +58,16 @@ Deno.test("configFromFlags() takes each flag's value", () => {
     ["log.level", "debug", { logLevel: "debug" }],
     ["log.level", "error", { logLevel: "error" }],
     ["log.format", "json", { logFormat: "json" }],
-    ["once", "true", { once: true }],
+    ["once", "true", { once: "text" }],
+    ["domain.include", "^a", { filter: { ...ALL_DOMAINS, include: /^a/u } }],
+    ["domain.exclude", "b$", { filter: { ...ALL_DOMAINS, exclude: /b$/u } }],
+    ["domain.project-include", "c", { filter: { ...ALL_DOMAINS, projectInclude: /c/u } }],
+    ["domain.project-exclude", "d", { filter: { ...ALL_DOMAINS, projectExclude: /d/u } }],
+    ["domain.nova-only", "true", { filter: { ...ALL_DOMAINS, novaOnly: true } }],
+    ["domain.inactive", "true", { inactive: true }],
+    ["label.project-id", "true", { identity: { ...USUAL_IDENTITY, projectId: true } }],
+    ["label.uuid", "true", { identity: { ...USUAL_IDENTITY, uuid: true } }],
+    ["label.user", "true", { identity: { ...USUAL_IDENTITY, user: true } }],
   ];
   for (const [name, text, expected] of cases) {
     assert.deepEqual(
@@ -66,6 +82,38 @@ Deno.test("configFromFlags() lets the last value count, and looks at no other", 
     given(["port", "nonsense", "9204"], ["log", "", "-"], ["once", "true", "false"]),
   );
   assert.deepEqual(config, { ...configFromFlags(given(["port", "9204"])), logFile: undefined });
+});
+
+Deno.test("configFromFlags() switches collectors on and off, the last flag counting, and all that are on by default at once", () => {
+  const names = (...flags: readonly [name: string, ...texts: string[]][]): string[] =>
+    configFromFlags(given(...flags)).collectors.map(({ name }) => name);
+  const byDefault = names();
+  assert.ok(byDefault.includes("seed") && !byDefault.includes("vcpu"));
+  assert.deepEqual(
+    names(["collector.seed", "false"]),
+    byDefault.filter((name) => name !== "seed"),
+  );
+  assert.ok(names(["collector.vcpu", "false", "true"]).includes("vcpu"));
+  assert.deepEqual(names(["collector.disable-defaults", "true"]), ["scrape"]);
+  assert.deepEqual(
+    names(["collector.disable-defaults", "true"], ["collector.perf", "true"], [
+      "collector.cpu",
+      "true",
+    ]),
+    ["cpu", "perf", "scrape"],
+  );
+});
+
+Deno.test("configFromFlags() takes --format with --once only", () => {
+  assert.equal(configFromFlags(given(["once", "true"], ["format", "json"])).once, "json");
+  assert.throws(
+    () => configFromFlags(given(["format", "json"])),
+    new UsageError("The flag --format is for --once: add --once, or leave it out"),
+  );
+  assert.throws(
+    () => configFromFlags(given(["once", "true"], ["format", "yaml"])),
+    /Invalid value "yaml" for --format: give one of text, openmetrics, json, table/,
+  );
 });
 
 Deno.test("configFromFlags() lets all listen addresses count, in place of the port", () => {
@@ -109,6 +157,8 @@ Deno.test("configFromFlags() refuses wrong values in one line with flag, value a
     ["log", ["", "a\nb", "a\0b"], /- for standard error/],
     ["log.level", ["", "INFO", "warning"], /debug, info, warn, error/],
     ["log.format", ["", "text"], /logfmt, json/],
+    ["domain.include", ["(", "[z-a]", "\\"], /give a regular expression/],
+    ["domain.project-exclude", ["*"], /give a regular expression/],
   ];
   for (const [name, texts, remedy] of cases) {
     for (const text of texts) {

@@ -1,65 +1,126 @@
 import assert from "node:assert/strict";
-import { StatisticsGroup } from "../src/libvirt/hypervisor.ts";
-import { COLLECTORS } from "../src/metrics/mod.ts";
+import { DomainCall, StatisticsGroup } from "../src/libvirt/hypervisor.ts";
+import { openMetricsFamily } from "../src/metrics/exposition.ts";
+import { type Collector, type Family, IDENTITY_NAMES } from "../src/metrics/family.ts";
+import {
+  chooseCollectors,
+  COLLECTORS,
+  neededQuestions,
+  SWITCHED_COLLECTORS,
+} from "../src/metrics/mod.ts";
 
 const FAMILIES = COLLECTORS.flatMap(({ families }) => families);
+const HOST_FAMILIES = COLLECTORS.flatMap(({ hostFamilies }) => hostFamilies ?? []);
+const ALL = [...FAMILIES, ...HOST_FAMILIES];
 
-Deno.test("every family's name is valid and stands once", () => {
-  const names = FAMILIES.map(({ name }) => name);
+Deno.test("every family's name is valid and stands once, in OpenMetrics as well", () => {
+  const names = ALL.map(({ name }) => name);
   assert.deepEqual(names, [...new Set(names)]);
-  for (const name of names) assert.match(name, /^libvirt_nova_instance_[a-z0-9_]+$/);
+  for (const { name } of FAMILIES) assert.match(name, /^libvirt_nova_instance_[a-z0-9_]+$/);
+  for (const { name } of HOST_FAMILIES) {
+    assert.match(name, /^libvirt_nova_(node|project|storage_pool|storage_volume|network)_[a-z_]+$/);
+  }
+  const openMetricsNames = ALL.map((family) => openMetricsFamily(family).name);
+  assert.deepEqual(openMetricsNames, [...new Set(openMetricsNames)]);
 });
 
-Deno.test("every family has a help text of one line, a unit, and the identity labels first", () => {
-  for (const { name, help, unit, labelSet } of FAMILIES) {
+Deno.test("every family has a help text of one line, a unit, and labels that do not repeat the identity", () => {
+  for (const family of ALL) {
+    const { name, help, unit } = family;
+    const names = "labelSet" in family ? family.labelSet.names : family.names;
     assert.match(help, /^[^\n]+[^.\n]$/, name);
     assert.notEqual(unit, "");
-    assert.deepEqual(labelSet.names.slice(0, 3), ["libvirtname", "novaname", "novaproject"]);
-    assert.deepEqual([...labelSet.names], [...new Set(labelSet.names)]);
+    assert.deepEqual([...names], [...new Set(names)], name);
+    for (const label of names) assert.match(label, /^[a-z]+(_[a-z]+)*$/, name);
+    if ("labelSet" in family) {
+      for (const label of IDENTITY_NAMES) assert.ok(!names.includes(label), name);
+    }
   }
 });
 
-Deno.test("label sets give exactly the labels that they name, in this order", () => {
-  const description = {
-    name: "i",
-    uuid: "u",
-    nova: undefined,
-    novaProblem: undefined,
-    maximumVirtualCpus: 1,
-    currentVirtualCpus: 1,
-    disks: [{ target: "d", type: "file", device: "disk", bus: "", serial: "", source: "" }],
-    interfaces: [
-      { target: "d", macAddress: "m", model: "", type: "", source: "", neutronPortId: "" },
-    ],
-  };
-  const record = {
-    handle: 0,
-    uuid: "u",
-    id: 1,
-    name: "i",
-    description,
-    definition: "given" as const,
-  };
-  for (const { labelSet } of FAMILIES) {
-    const labels = labelSet.scope === "instance"
-      ? labelSet.labels(record)
-      : labelSet.labels(record, "d");
-    assert.deepEqual(labels?.map(([name]) => name), [...labelSet.names]);
-    if (labelSet.scope === "device") assert.equal(labelSet.labels(record, "other"), undefined);
+Deno.test("names end as their type and unit demand, but for those that the older exporters chose", () => {
+  const seed = COLLECTORS.find(({ name }) => name === "seed")?.families ?? [];
+  for (const { name, type, unit } of ALL.filter((family) => !seed.includes(family as Family))) {
+    assert.equal(name.endsWith("_total"), type === "counter", name);
+    assert.equal(name.endsWith("_info"), type === "info", name);
+    const base = name.replace(/_total$/, "");
+    for (const word of ["seconds", "bytes", "ratio", "hertz"]) {
+      if (unit === word) assert.ok(base.endsWith(`_${word}`), `${name} is in ${unit}`);
+    }
+    assert.doesNotMatch(name, /nanoseconds|milliseconds|_kb$|kilobytes|megabytes|percent/);
   }
 });
 
-Deno.test("a collector asks libvirt for the groups that its families' fields are in, and no others", () => {
-  const prefixes: Readonly<Record<string, number>> = StatisticsGroup;
-  for (const { name, groups, families } of COLLECTORS) {
-    const needed = families.reduce((sum, { source, labelSet }) => {
-      if (!("field" in source)) return sum;
-      if (labelSet.scope === "device") {
-        return sum |
-          (labelSet.group === "block" ? StatisticsGroup.block : StatisticsGroup.interface);
-      }
-      return sum | (prefixes[source.field.split(".", 1)[0] ?? ""] ?? 0);
-    }, 0);
-    assert.equal(groups, needed, name);
+Deno.test("a collector's name is one word, its flag's, and its families' field groups are asked for", () => {
+  const names = COLLECTORS.map(({ name }) => name);
+  assert.deepEqual(names, [...new Set(names)]);
+  for (const collector of COLLECTORS) {
+    const { name, description, groups, domainCalls = 0, families } = collector;
+    assert.match(name, /^[a-z]+(_[a-z]+)*$/);
+    assert.match(description, /[^.]$/, name);
+    const needed = families.map(askedBy);
+    // Some fields come with a group or with a cheaper call.
+    for (const [group, call] of needed) {
+      assert.ok(
+        group === 0 || (groups & group) !== 0 || (domainCalls & call) !== 0,
+        `${name} does not ask for what its families need`,
+      );
+    }
+    const useful = needed.reduce((sum, [group]) => sum | group, 0);
+    const asked = groups & ~StatisticsGroup.state;
+    assert.equal(asked & ~useful, 0, `${name} asks for a group that no family needs`);
   }
+});
+
+/** The group that a family's field is in, and the call that has it as well. */
+function askedBy({ source, labelSet }: Family): readonly [group: number, call: number] {
+  if (!("field" in source)) return [0, 0];
+  const path = labelSet.scope === "device" ? labelSet.group : source.field;
+  const [word = ""] = path.split(".");
+  const groups: Readonly<Record<string, number>> = {
+    ...StatisticsGroup,
+    net: StatisticsGroup.interface,
+  };
+  const calls: Readonly<Record<string, number>> = {
+    cpu: DomainCall.cpuTime,
+    block: DomainCall.blockCounters,
+    vcpu: DomainCall.vcpuPlacement,
+    job: DomainCall.job,
+    snapshot: DomainCall.snapshots,
+    checkpoint: DomainCall.checkpoints,
+  };
+  return [groups[word] ?? 0, calls[word] ?? 0];
+}
+
+Deno.test("chooseCollectors() keeps the order of the page, and what cannot be switched off", () => {
+  const none = chooseCollectors(() => false);
+  assert.deepEqual(none.map(({ name }) => name), ["scrape"]);
+  const all = chooseCollectors(() => true);
+  assert.deepEqual(all, COLLECTORS);
+  assert.deepEqual(SWITCHED_COLLECTORS, COLLECTORS.filter(({ name }) => name !== "scrape"));
+});
+
+Deno.test("neededQuestions() asks for nothing that no collector needs", () => {
+  const by = (...names: string[]): readonly Collector[] =>
+    COLLECTORS.filter(({ name }) => names.includes(name));
+  assert.deepEqual(neededQuestions([]), { groups: 0, domainCalls: 0, hostCalls: 0 });
+  assert.deepEqual(neededQuestions(by("cpu", "scrape", "info")), {
+    groups: 0,
+    domainCalls: DomainCall.cpuTime,
+    hostCalls: 0,
+  });
+  assert.deepEqual(neededQuestions(by("memory", "paging", "snapshot")), {
+    groups: StatisticsGroup.balloon,
+    domainCalls: DomainCall.snapshots | DomainCall.checkpoints,
+    hostCalls: 0,
+  });
+});
+
+Deno.test("what is collected by default needs two questions to a guest's monitor at most, its memory and its disks", () => {
+  const { groups, domainCalls } = neededQuestions(
+    COLLECTORS.filter(({ byDefault }) => byDefault !== false),
+  );
+  const free = StatisticsGroup.state | StatisticsGroup.interface;
+  assert.equal(groups & ~free, StatisticsGroup.balloon);
+  assert.equal(domainCalls, DomainCall.cpuTime | DomainCall.blockCounters);
 });
