@@ -1,3 +1,4 @@
+import { quote } from "./config.ts";
 import { CONTENT_TYPES } from "./metrics/exposition.ts";
 import type { Collector } from "./metrics/family.ts";
 import { COLLECTORS } from "./metrics/mod.ts";
@@ -51,7 +52,7 @@ function problemWith(
   if (wrong === undefined) return undefined;
   const isKnown = COLLECTORS.filter(isSwitched).some(({ name }) => name === wrong);
   const problem = isKnown ? "Collector is switched off" : "Unknown collector";
-  const shown = JSON.stringify(wrong.slice(0, MAXIMUM_NAME_LENGTH));
+  const shown = quote(wrong.slice(0, MAXIMUM_NAME_LENGTH));
   return `${problem}: ${shown}; name some of ${on.join(", ")}`;
 }
 

@@ -30,12 +30,11 @@ Deno.test("passesByName() lets pass what is included and not excluded, anywhere 
 Deno.test("passesByDefinition() looks at the project's name and id, and at whether there is metadata", () => {
   const uuid = numberedUuid(1);
   const ours = parseDomainXml(
-    novaDomainXml({ name: "i", uuid, novaProject: "webshop" })
-      .replace(/<nova:project uuid="[^"]*">|<nova:project>/, '<nova:project uuid="p-42">'),
+    novaDomainXml({ name: "i", uuid, novaName: "web", novaProject: "webshop" }),
   );
   const plain = parseDomainXml(`<domain><name>i</name><uuid>${uuid}</uuid></domain>`);
   const id = ours.nova?.projectId ?? "";
-  assert.equal(id, "p-42");
+  assert.notEqual(id, "");
   const cases: readonly (readonly [
     description: DomainDescription | undefined,
     options: Partial<typeof ALL_DOMAINS>,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { renderLabels, renderPlainFamilies } from "../src/metrics/exposition.ts";
+import { readLabels, renderLabels, renderPlainFamilies } from "../src/metrics/exposition.ts";
 import type { PlainFamily } from "../src/metrics/exposition.ts";
+import type { FamilyType } from "../src/metrics/family.ts";
 import { parsePage } from "./support/parse_page.ts";
 
 Deno.test("renderLabels() escapes what the format asks for and leaves the rest as it is", () => {
@@ -67,4 +68,38 @@ Deno.test("renderPlainFamilies() writes values that Prometheus reads back as the
     const page = renderPlainFamilies([{ name: "x", type: "gauge", help: "h", samples }], "text");
     assert.equal(parsePage(page).get("x")?.samples[0]?.value, value === 0 ? 0 : value);
   }
+});
+
+Deno.test("renderPlainFamilies() names families in OpenMetrics so that samples keep their names", () => {
+  const cases: readonly (readonly [name: string, type: FamilyType, header: string])[] = [
+    [
+      "a_seconds_total",
+      "counter",
+      "# TYPE a_seconds counter\n# UNIT a_seconds seconds\n# HELP a_seconds",
+    ],
+    ["rxbytes", "counter", "# TYPE rxbytes unknown\n# HELP rxbytes"],
+    ["a_info", "info", "# TYPE a info\n# HELP a"],
+    [
+      "a_size_bytes",
+      "gauge",
+      "# TYPE a_size_bytes gauge\n# UNIT a_size_bytes bytes\n# HELP a_size_bytes",
+    ],
+    ["used_ratio", "gauge", "# TYPE used_ratio gauge\n# UNIT used_ratio ratio\n# HELP used_ratio"],
+    ["seconds", "gauge", "# TYPE seconds gauge\n# HELP seconds"],
+    ["plain", "unknown", "# TYPE plain unknown\n# HELP plain"],
+  ];
+  for (const [name, type, header] of cases) {
+    const samples = [{ name, labels: [], value: 1 }];
+    assert.equal(
+      renderPlainFamilies([{ name, type, help: 'a "quoted" \\ help', samples }], "openmetrics"),
+      `${header} a \\"quoted\\" \\\\ help\n${name} 1\n`,
+    );
+  }
+});
+
+Deno.test("readLabels() reads back what renderLabels() has written", () => {
+  const values = ["", "plain", 'a"b', "a\\", "\\n", "two\nlines", 'x="y",z', "😀"];
+  const labels = values.map((value, position) => [`l${"x".repeat(position)}`, value] as const);
+  assert.deepEqual(readLabels(renderLabels(labels)), labels);
+  assert.deepEqual(readLabels(""), []);
 });

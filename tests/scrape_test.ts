@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { type CallFailure, Verdict } from "../src/libvirt/hypervisor.ts";
+import { ALL_DOMAINS, type DomainFilterOptions } from "../src/domain_filter.ts";
+import { type CallFailure, type Question, Verdict } from "../src/libvirt/hypervisor.ts";
 import { scrape } from "../src/metrics/collectors/scrape.ts";
 import { seed } from "../src/metrics/collectors/seed.ts";
+import { COLLECTORS } from "../src/metrics/mod.ts";
 import { Scraper } from "../src/scrape.ts";
 import { type FakeDomain, FakeHypervisor } from "./support/fake_hypervisor.ts";
 import { novaDomainXml, numberedUuid } from "./support/nova_domain.ts";
@@ -383,4 +385,158 @@ Deno.test("an instance whose definition libvirt refuses is on the page by its li
     valueOf(given, "libvirt_nova_instance_scrape_success", { novaname: "web-1" }),
     1,
   );
+});
+
+Deno.test("filtered instances are not on the page, and cost no question to libvirt", async () => {
+  const nameless = fakeDomain(4, {
+    xml: novaDomainXml({ name: "instance-4", uuid: numberedUuid(4) }),
+  });
+  const domains = [fakeDomain(1), fakeDomain(2), fakeDomain(3, { name: "backup" }), nameless];
+  const cases: readonly (readonly [
+    filter: Partial<DomainFilterOptions>,
+    described: number,
+    measured: readonly string[],
+  ])[] = [
+    [{ exclude: /^backup$/u }, 3, ["instance-1", "instance-2", "instance-4"]],
+    [{ include: /-2$/u }, 1, ["instance-2"]],
+    [{ projectInclude: /^demo$/u }, 4, ["instance-1", "instance-2", "backup"]],
+    [{ projectExclude: /demo/u }, 4, ["instance-4"]],
+    [{ novaOnly: true, exclude: /1/u }, 3, ["instance-2", "backup"]],
+    [{ include: /none/u }, 0, []],
+  ];
+  for (const [changes, described, measured] of cases) {
+    const hypervisor = new FakeHypervisor(domains);
+    const filter = { ...ALL_DOMAINS, ...changes };
+    const families = await scrapeFamilies(newScraper(hypervisor, { filter }));
+    const samples = families.get("libvirt_nova_instance_cpu_time_total")?.samples ?? [];
+    assert.deepEqual(samples.map(({ labels }) => labels["libvirtname"]), measured);
+    assert.deepEqual(hypervisor.calls, [
+      "survey",
+      ...(described === 0 ? [] : [`describe ${described}`]),
+      `measure ${measured.length}`,
+    ]);
+    assert.equal(valueOf(families, "libvirt_nova_exporter_instances"), measured.length);
+    assert.equal(
+      valueOf(families, "libvirt_nova_exporter_instances_filtered"),
+      domains.length - measured.length,
+    );
+  }
+});
+
+Deno.test("instances that are shut off have their state and what describes them, when they are asked for", async () => {
+  const off = fakeDomain(2, {
+    id: -1,
+    numbers: { "state.state": 5, "state.reason": 2 },
+    texts: {},
+  });
+  const on = fakeDomain(1);
+  const running = { ...on, numbers: { ...on.numbers, "state.state": 1, "state.reason": 1 } };
+  const namesIn = (families: ReadonlyMap<string, ParsedFamily>, name: string): unknown[] =>
+    families.get(`libvirt_nova_instance_${name}`)?.samples
+      .map(({ labels }) => labels["libvirtname"]) ?? [];
+  const scrapeWith = async (
+    inactive: boolean,
+  ): Promise<ReadonlyMap<string, ParsedFamily>> => {
+    const hypervisor = new FakeHypervisor([running, off]);
+    const options = scraperOptions(hypervisor, COLLECTORS, { inactive });
+    return parsePage(decodePage((await new Scraper(options).scrape()).page("text")));
+  };
+  const both = await scrapeWith(true);
+  for (const name of ["state_code", "state_info", "info"]) {
+    assert.deepEqual(namesIn(both, name), ["instance-1", "instance-2"], name);
+  }
+  for (const [name, { samples }] of both) {
+    if (/_(state_code|state_info|instance_info|flavor_\w+|timestamp_seconds)$/.test(name)) continue;
+    const shown = samples.some(({ labels }) => labels["libvirtname"] === "instance-2");
+    assert.equal(shown, false, name);
+  }
+  const labels = { libvirtname: "instance-2", state: "shutoff", reason: "destroyed" };
+  assert.equal(valueOf(both, "libvirt_nova_instance_state_info", labels), 1);
+  assert.equal(valueOf(both, "libvirt_nova_node_instances", { state: "shutoff" }), 1);
+  assert.equal(valueOf(both, "libvirt_nova_exporter_instances"), 1);
+  assert.deepEqual(namesIn(await scrapeWith(false), "state_code"), ["instance-1"]);
+});
+
+Deno.test("further identity labels are on every series of an instance, and once where a family has them itself", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const identity = { projectId: true, uuid: true, user: true };
+  const options = scraperOptions(hypervisor, COLLECTORS, { identity });
+  const families = parsePage(decodePage((await new Scraper(options).scrape()).page("text")));
+  for (const [name, { samples }] of families) {
+    if (!name.startsWith("libvirt_nova_instance_")) continue;
+    for (const { labels } of samples) {
+      assert.deepEqual(Object.keys(labels).slice(0, 6), [
+        "libvirtname",
+        "novaname",
+        "novaproject",
+        "project_id",
+        "uuid",
+        "user",
+      ]);
+      assert.equal(labels["uuid"], numberedUuid(1));
+      assert.equal(labels["user"], "admin");
+    }
+  }
+});
+
+Deno.test("a scrape for some collectors asks for what they need, and takes its turn", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const questions: Question[] = [];
+  const { measure } = hypervisor;
+  hypervisor.measure = (question, handles) => {
+    questions.push(question);
+    return measure.call(hypervisor, question, handles);
+  };
+  const gate = Promise.withResolvers<void>();
+  hypervisor.gate = gate.promise;
+  const scraper = newScraper(hypervisor);
+  const [all, one, same] = [
+    scraper.scrape(),
+    scraper.scrape({ collectors: [scrape] }),
+    scraper.scrape({ collectors: [scrape] }),
+  ];
+  await Promise.resolve();
+  gate.resolve();
+  assert.equal(await one, await same);
+  assert.notEqual(await all, await one);
+  const families = parsePage(decodePage((await one).page("text")));
+  assert.ok(families.has("libvirt_nova_instance_scrape_success"));
+  assert.ok(!families.has("libvirt_nova_instance_cpu_time_total"));
+  assert.deepEqual(questions.map(({ domainCalls }) => domainCalls !== 0), [true, false]);
+  assert.deepEqual(hypervisor.calls, [
+    "survey",
+    "describe 1",
+    "measure 1",
+    "survey",
+    "measure 1",
+  ]);
+});
+
+Deno.test("a scrape whose turn comes too late is not made", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const gate = Promise.withResolvers<void>();
+  hypervisor.gate = gate.promise;
+  const scraper = newScraper(hypervisor);
+  const first = scraper.scrape();
+  const waiting = await scraper.scrape({ collectors: [scrape], timeoutMilliseconds: 30 });
+  assert.equal(waiting.parts.isUp, false);
+  gate.resolve();
+  assert.equal((await first).parts.isUp, true);
+  await scraper.scrape();
+  assert.equal(hypervisor.calls.filter((call) => call === "survey").length, 2);
+});
+
+Deno.test("a kept collection keeps its own strings when libvirt's dictionary starts anew", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const scraper = newScraper(hypervisor);
+  const kept = await scraper.scrape();
+  hypervisor.forgetStrings();
+  const { numbers } = fakeDomain(1);
+  hypervisor.domains[0] = fakeDomain(1, {
+    numbers: { "balloon.rss": 1, ...numbers, "cpu.time": 7 },
+  });
+  const next = await scrapeFamilies(scraper);
+  assert.equal(valueOf(next, "libvirt_nova_instance_cpu_time_total"), 7);
+  const before = decodePage(kept.page("openmetrics"));
+  assert.match(before, /^libvirt_nova_instance_cpu_time_total\{.*\} 1001$/m);
 });

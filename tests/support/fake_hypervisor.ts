@@ -162,6 +162,12 @@ export class FakeHypervisor implements Hypervisor {
 
   setDevices(): void {}
 
+  /** Starts the dictionary anew, as the shim does when it has grown too large. */
+  forgetStrings(): void {
+    this.#strings = [];
+    this.#delivered = 0;
+  }
+
   status(): Promise<HypervisorStatus> {
     return Promise.resolve({
       connected: this.#isOpen,

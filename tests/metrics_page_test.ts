@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { gunzipSync } from "node:zlib";
+import { cpu } from "../src/metrics/collectors/cpu.ts";
+import { scrape } from "../src/metrics/collectors/scrape.ts";
+import { state } from "../src/metrics/collectors/state.ts";
+import { createMetricsPage } from "../src/metrics_page.ts";
+import { Scraper } from "../src/scrape.ts";
+import type { Page } from "../src/web/answer.ts";
+import { FakeHypervisor } from "./support/fake_hypervisor.ts";
+import { novaDomainXml, numberedUuid } from "./support/nova_domain.ts";
+import { parsePage } from "./support/parse_page.ts";
+import { decodePage, scraperOptions } from "./support/scraper_options.ts";
+
+const ON = [state, cpu, scrape];
+
+/** Asks the page of a hypervisor with one instance. */
+function newPage(): {
+  readonly hypervisor: FakeHypervisor;
+  readonly ask: (query?: string, headers?: Record<string, string>) => Promise<Page>;
+} {
+  const uuid = numberedUuid(1);
+  const hypervisor = new FakeHypervisor([{
+    uuid,
+    id: 1,
+    name: "instance-1",
+    xml: novaDomainXml({ name: "instance-1", uuid, novaName: "web" }),
+    numbers: { "cpu.time": 2e9, "state.state": 1, "state.reason": 1 },
+  }]);
+  const page = createMetricsPage(new Scraper(scraperOptions(hypervisor, ON)), ON);
+  const ask = async (query = "", headers: Record<string, string> = {}): Promise<Page> =>
+    await page({ method: "GET", query, headers, signal: new AbortController().signal });
+  return { hypervisor, ask };
+}
+
+Deno.test("the page is in the format and the coding that the client wants", async () => {
+  const { ask } = newPage();
+  const text = await ask();
+  assert.equal(text.contentType, "text/plain; version=0.0.4; charset=utf-8");
+  assert.ok(parsePage(decodePage(text.chunks)).has("libvirt_nova_instance_cpu_seconds_total"));
+  const accept = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
+  const openMetrics = await ask("", { accept });
+  assert.equal(
+    openMetrics.contentType,
+    "application/openmetrics-text; version=1.0.0; charset=utf-8",
+  );
+  assert.match(decodePage(openMetrics.chunks), /\n# EOF\n$/);
+  const zipped = await ask("", { "accept-encoding": "gzip" });
+  assert.equal(zipped.headers?.["Content-Encoding"], "gzip");
+  const bytes = new Uint8Array(
+    gunzipSync(new Uint8Array(await new Blob(zipped.chunks as BlobPart[]).arrayBuffer())),
+  );
+  assert.ok(parsePage(decodePage([bytes])).has("libvirt_nova_up"));
+  for (const page of [text, openMetrics, zipped]) {
+    assert.equal(page.headers?.["Vary"], "Accept, Accept-Encoding");
+  }
+});
+
+Deno.test("collect[] restricts the page, and names that are wrong are told with those that are right", async () => {
+  const { hypervisor, ask } = newPage();
+  const families = parsePage(decodePage((await ask("collect[]=state&collect%5B%5D=state")).chunks));
+  assert.ok(families.has("libvirt_nova_instance_state_code"));
+  assert.ok(families.has("libvirt_nova_instance_scrape_success"));
+  assert.ok(!families.has("libvirt_nova_instance_cpu_seconds_total"));
+  const surveys = hypervisor.calls.length;
+  const cases: readonly (readonly [query: string, answer: string])[] = [
+    ["collect[]=state&collect[]=nope", 'Unknown collector: "nope"; name some of state, cpu'],
+    ["collect[]=", 'Unknown collector: ""; name some of state, cpu'],
+    ["collect[]=scrape", 'Unknown collector: "scrape"; name some of state, cpu'],
+    ["collect[]=perf", 'Collector is switched off: "perf"; name some of state, cpu'],
+    ["collect[]=%0A%E2%80%AE", 'Unknown collector: "\\n?"; name some of state, cpu'],
+  ];
+  for (const [query, answer] of cases) {
+    const page = await ask(query);
+    assert.equal(page.status, 400);
+    assert.equal(decodePage(page.chunks), `${answer}\n`);
+  }
+  const long = decodePage((await ask(`collect[]=${"x".repeat(10_000)}`)).chunks);
+  assert.ok(long.length < 200);
+  assert.equal(hypervisor.calls.length, surveys);
+});
