@@ -339,11 +339,11 @@ impl Reader {
     fn keep(&self, reading: &mut Reading, log: &CallLog, values: Result<Row, LibvirtError>) {
         match values {
             Ok(row) => reading.row.append(row),
+            // What the driver cannot give is absent, and asking for it is no failure.
+            Err(error) if error.is_unsupported() => {}
             Err(error) if domain_calls::has_gone(&self.domain, &error, log) => {
                 reading.is_gone = true;
             }
-            // What the driver cannot give is absent, and asking for it is no failure.
-            Err(error) if error.is_unsupported() => {}
             Err(error) => reading.errors.push(error),
         }
     }
