@@ -1,7 +1,7 @@
 import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
 import { createTestFolder, startExecutable } from "../support/executable.ts";
-import { DEMO_URI } from "../support/hypervisor_files.ts";
-import { type ParsedFamily, parsePage } from "../support/parse_page.ts";
+import { HOSTILE_NAMES, writeNamedHypervisor } from "../support/hypervisor_files.ts";
+import type { ParsedFamily } from "../support/parse_page.ts";
 import { ensurePrometheus3, INSTALLED_PROMETHEUS } from "./newer_prometheus.ts";
 import { ensureDebianPackages, reportProgress } from "./packages.ts";
 import { isAlive } from "./processes.ts";
@@ -91,7 +91,8 @@ if (host.available) {
     const prometheus3 = await ensurePrometheus3();
     match((await promtool(["--version"], undefined, prometheus3)).lines[0] ?? "", /version 3\./);
     await using folder = await createTestFolder();
-    await using exporter = await startExecutable(["--uri", DEMO_URI], { folder });
+    const uri = await writeNamedHypervisor(folder, HOSTILE_NAMES);
+    await using exporter = await startExecutable(["--uri", uri], { folder });
     const isUp = (samples: readonly PrometheusSample[]): boolean => samples[0]?.value === 1;
     const cases = [
       { name: "Prometheus 2", programs: INSTALLED_PROMETHEUS, contentType: OPENMETRICS },
