@@ -125,6 +125,9 @@ if (host.available) {
         await using prometheus = await startPrometheus({ ...options, targets: [proxy.target] });
         await prometheus.waitFor("up", isUp, 20_000);
         await prometheus.waitFor("libvirt_nova_up", isUp, 20_000);
+        const page = pageSeries(await exporter.scrape());
+        ok(page.length > 0);
+        deepEqual(seriesOf(await prometheus.query('{job="exporter"}')), page);
         const contentEncoding = "contentEncoding" in options ? options.contentEncoding : "gzip";
         const [negotiation] = proxy.negotiations;
         deepEqual(
@@ -132,9 +135,6 @@ if (host.available) {
           [contentType, contentEncoding],
           `Accept: ${negotiation?.accept}; Accept-Encoding: ${negotiation?.acceptEncoding}`,
         );
-        const page = pageSeries(await exporter.scrape());
-        ok(page.length > 0);
-        deepEqual(seriesOf(await prometheus.query('{job="exporter"}')), page);
       });
     }
   });
