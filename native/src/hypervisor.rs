@@ -19,9 +19,9 @@ use crate::library::{Library, rest_event_loop};
 use crate::pool::{Abandoned, Answer, Limits, Need, Outcome, Pool, Subject, Task};
 use crate::stats::{self, Row, SharedDictionary};
 
-/// Strings that the dictionary holds before it starts anew: far more than a full host has at a time
-/// (200 guests with 10 disks and NICs have about 10,000).
-const DICTIONARY_LIMIT: usize = 200_000;
+/// Strings of devices that are gone, which the dictionary holds before it starts anew: about a megabyte with
+/// their copies in TypeScript.
+const DICTIONARY_SLACK: usize = 5_000;
 
 /// Present in a bulk record exactly when the guest's monitor was asked for its balloon: QEMU's driver adds it
 /// right after that question (`qemuDomainMemoryStatsInternal`, libvirt 9.0).
@@ -191,7 +191,7 @@ impl Hypervisor {
             undertaker,
             pool: Pool::new(concurrency, maximum_abandoned),
             nudger: Nudger::start()?,
-            dictionary: Arc::new(Mutex::new(Dictionary::new(DICTIONARY_LIMIT))),
+            dictionary: Arc::new(Mutex::new(Dictionary::new(DICTIONARY_SLACK))),
             connection: None,
             roster: HashMap::new(),
             next_handle: 0,
