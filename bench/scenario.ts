@@ -1,5 +1,6 @@
 import { type BenchmarkHypervisor, realGuests, testDriverWith } from "./hypervisors.ts";
-import { type Memory, memoryOf, threadNanoseconds } from "./processes.ts";
+import { type Memory, memoryOf } from "../tests/real/processes.ts";
+import { threadNanoseconds } from "./processes.ts";
 import { type Profile, profileOf } from "./profile.ts";
 import { alternate, type Round } from "./rounds.ts";
 import { mean, median, quantile } from "./statistics.ts";

@@ -1,8 +1,9 @@
 import { startExporterProcess } from "../tests/real/exporter_process.ts";
+import { type Memory, memoryOf } from "../tests/real/processes.ts";
+import { pause } from "../tests/real/wait_until.ts";
 import { deployedEnvironment } from "./deployment.ts";
 import { type ChangingHypervisor, changingInstances } from "./hypervisors.ts";
 import { connectKeepAlive } from "./keep_alive.ts";
-import { type Memory, memoryOf } from "./processes.ts";
 import { median } from "./statistics.ts";
 
 /** Memory after a number of scrapes, in bytes. */
@@ -56,8 +57,8 @@ async function soakOnce(
   hypervisor: ChangingHypervisor,
   scrapes: number,
 ): Promise<SoakResult> {
-  const env = way === "deployed" ? deployedEnvironment() : {};
-  await using exporter = await startExporterProcess(hypervisor.uri, [], { env });
+  const environment = way === "deployed" ? deployedEnvironment() : {};
+  await using exporter = await startExporterProcess(hypervisor.uri, [], { environment });
   using connection = await connectKeepAlive(Number(exporter.target.split(":").at(-1)));
   const points: SoakPoint[] = [];
   const looks: { readonly scraped: number; readonly anonymous: number }[] = [];
@@ -84,6 +85,6 @@ async function soakOnce(
     looks.length = 0;
   }
   const seconds = (performance.now() - started) / 1000;
-  await new Promise((resolve) => setTimeout(resolve, REST_MILLISECONDS));
+  await pause(REST_MILLISECONDS);
   return { way, scrapes, replaced, seconds, points, rested: memoryOf(exporter.processId) };
 }

@@ -39,7 +39,7 @@ const TAIL_BYTES = 16 * 1024;
  */
 export async function startExporterWay(uri: string, instances: number): Promise<Way> {
   const exporter = await startExporterProcess(uri, ["--libvirt.timeout", TIMEOUT], {
-    env: deployedEnvironment(),
+    environment: deployedEnvironment(),
   });
   const port = Number(exporter.target.split(":").at(-1));
   let connection: KeepAlive | undefined;
