@@ -727,6 +727,27 @@ Deno.test("a log that cannot be written is reported once, and the exporter serve
   }
 });
 
+Deno.test("a log and a standard error that nobody reads cost lines, and no answer", async () => {
+  await using folder = await createTestFolder();
+  const fifo = `${folder.path}/fifo`;
+  assert.ok(await succeeds("mkfifo", fifo));
+  // Open for both, as opening it for one waits for the other.
+  using _unread = Deno.openSync(fifo, { read: true, write: true });
+  const through = ["sh", "-c", `exec "$0" "$@" 2> ${fifo}`];
+  for (const log of ["-", fifo]) {
+    const args = ["--uri", DEFAULT, "--log", log, "--log.level", "debug"];
+    await using exporter = await startExecutable(args, { folder, through });
+    // Each makes a line; a pipe takes 64 KiB.
+    for (let request = 0; request < 1_000; request++) {
+      const client = await openClient(exporter.ports[0] ?? 0);
+      client.send("garbage\r\n\r\n");
+      assert.equal((await client.receiveUntilClosed()).answers[0]?.status, 400);
+    }
+    assert.equal(valueOf(await exporter.scrape(), "libvirt_nova_up"), 1);
+    assert.equal((await exporter.stop()).code, 0);
+  }
+});
+
 Deno.test("SIGHUP opens the log anew after it was moved away", async () => {
   await using folder = await createTestFolder();
   await using exporter = await startExecutable(["--uri", DEFAULT], { folder });
