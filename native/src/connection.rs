@@ -10,6 +10,7 @@ use crate::bindings;
 use crate::dictionary::text;
 use crate::error::LibvirtError;
 use crate::library::Library;
+use crate::test_driver::unreadable_file;
 
 /// Seconds between keepalive messages, and how many may stay unanswered. A daemon that stopped or a network
 /// that broke is noticed after about `interval * (count + 1)` seconds; calls on it then fail.
@@ -108,6 +109,9 @@ impl Connection {
         serial: u64,
         changes: &Arc<Changes>,
     ) -> Result<Self, LibvirtError> {
+        if let Some(reason) = unreadable_file(uri) {
+            return Err(LibvirtError::own("virConnectOpenReadOnly", reason));
+        }
         // SAFETY: `uri` is NUL-terminated and outlives the call.
         let pointer = unsafe { (library.api.virConnectOpenReadOnly)(uri.as_ptr()) };
         let pointer = NonNull::new(pointer)

@@ -20,6 +20,7 @@ mod hypervisor;
 mod library;
 mod pool;
 mod stats;
+mod test_driver;
 
 use error::LibvirtError;
 use hypervisor::{
