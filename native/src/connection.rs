@@ -124,14 +124,7 @@ impl Connection {
             knows_nowait: AtomicBool::new(true),
             daemon_version: 0,
         };
-        // SAFETY: the connection is open and the number may be written to. Where the call fails the version
-        // stays 0, "old".
-        unsafe {
-            (library.api.virConnectGetLibVersion)(
-                pointer.as_ptr(),
-                (&raw mut connection.daemon_version).cast(),
-            )
-        };
+        connection.daemon_version = connection.ask_daemon_version();
         // SAFETY: the connection is open; an event loop runs, as this call demands.
         unsafe {
             (library.api.virConnectSetKeepAlive)(
@@ -167,9 +160,15 @@ impl Connection {
 
     /// Asks for something that the daemon answers at once.
     pub fn ping(&self) {
+        self.ask_daemon_version();
+    }
+
+    /// The release of the daemon, such as 9,000,000; 0, "old", where it does not say.
+    fn ask_daemon_version(&self) -> u64 {
         let mut version = 0;
         // SAFETY: the connection is open and the number may be written to.
         unsafe { (self.library.api.virConnectGetLibVersion)(self.pointer(), &raw mut version) };
+        version
     }
 
     /// False once the daemon has refused the NOWAIT flag of bulk calls.
