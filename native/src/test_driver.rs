@@ -12,8 +12,11 @@ pub fn unreadable_file(uri: &CStr) -> Option<String> {
     let path = file_path(uri.to_str().ok()?)?;
     let read = File::open(&path).and_then(|mut file| file.read(&mut [0]));
     read.err().map(|error| {
+        let error = error.to_string();
+        // The system's number says nothing to an operator.
+        let reason = error.split(" (os error").next().unwrap_or_default();
         format!(
-            "cannot read the test driver's file \"{path}\": {error}: name another file in --uri"
+            "cannot read the test driver's file \"{path}\": {reason}: name another file in --uri"
         )
     })
 }
