@@ -81,7 +81,9 @@ function syntheticMeasurement(): Measurement {
     texts: Uint32Array.from(taps.flatMap((tap) => [tap, number(DISK)])),
     dictionaryBase: 0,
     dictionaryStrings: strings,
+    entities: [],
     failures: [],
+    callTimes: [],
   };
 }
 

@@ -1,6 +1,6 @@
-import type { Memory } from "./processes.ts";
+import type { Part } from "./profile.ts";
 import type { BenchmarkResult } from "./result.ts";
-import type { ScenarioResult, WayResult } from "./scenario.ts";
+import { resultOf, type ScenarioResult, type WayResult } from "./scenario.ts";
 import type { SoakResult } from "./soak.ts";
 import { isMet, type Target, targetsOf } from "./targets.ts";
 import { type BaselineName, EXPORTER } from "./ways.ts";
@@ -19,7 +19,7 @@ connection. It is compared with other ways to ask libvirt, which are bare progra
 `;
 
 const WAYS: readonly (readonly [name: BaselineName | typeof EXPORTER, description: string])[] = [
-  [EXPORTER, "the executable"],
+  [EXPORTER, "the executable, in the environment that its systemd unit sets"],
   [
     "seed",
     "as the exporters before: connects, asks every domain in sequence call by call, disconnects",
@@ -35,6 +35,12 @@ The ways take turns, so that whatever else the machine does hits all of them. Ti
 medians, and the 99th percentile (of less than 100 turns the slowest); processor times are means per
 scrape and count 10 ms after it too. "Exporter to this" is the median over all turns of how long the
 exporter took in relation to this way in the same turn. Memory is that after the last turn.
+
+Below each table is where the exporter's own time goes. The parts of the waiting follow each other: the
+page tells how long its phases took, and HTTP is what is left between request and last byte. "libvirt"
+among them is what \`floor\` takes for the same calls; survey, describe and measure together are these
+calls and bringing their answers to TypeScript, render is all that makes them a page. The processor
+time is told by thread.
 `;
 
 /** Everything that was measured, as Markdown. */
@@ -47,7 +53,7 @@ export function renderReport(result: BenchmarkResult): string {
     ...result.scenarios.map((scenario) => section(headingOf(scenario), renderScenario(scenario))),
     section("Making a page", renderExposition(result)),
     section("Starting", renderStartUp(result)),
-    ...(result.soak === undefined
+    ...(result.soak.length === 0
       ? []
       : [section("Memory over many scrapes", renderSoak(result.soak))]),
     section("Machine", table(["part", "here"], result.machine)),
@@ -76,7 +82,8 @@ function headingOf({ driver, instances }: ScenarioResult): string {
     : `libvirtd with ${count(instances)} paused QEMU guests`;
 }
 
-function renderScenario({ driver, rounds, ways }: ScenarioResult): string {
+function renderScenario(scenario: ScenarioResult): string {
+  const { driver, rounds, ways } = scenario;
   const hasDaemon = driver === "QEMU guests";
   const columns: readonly (readonly [string, (way: WayResult) => string])[] = [
     ["way", ({ name }) => `\`${name}\``],
@@ -102,7 +109,24 @@ function renderScenario({ driver, rounds, ways }: ScenarioResult): string {
     table(
       columns.map(([heading]) => heading),
       ways.map((way) => columns.map(([, cell]) => cell(way))),
-    );
+    ) + `\n${renderProfile(scenario)}`;
+}
+
+/** Where the exporter's time goes, the largest parts of its processor time first. */
+function renderProfile(scenario: ScenarioResult): string {
+  const { profile: { wall, processor } } = scenario;
+  const libvirt = { name: "libvirt", milliseconds: resultOf(scenario, "floor").medianWall };
+  const sorted = processor.filter(({ milliseconds }) => milliseconds > 0)
+    .toSorted((left, right) => right.milliseconds - left.milliseconds);
+  return table(["of a scrape", "is", "takes"], [
+    ...rowsOf("waiting", wall),
+    ...rowsOf("waiting, in survey to measure", [libvirt]),
+    ...rowsOf("processor time", sorted),
+  ]);
+}
+
+function rowsOf(heading: string, parts: readonly Part[]): readonly (readonly string[])[] {
+  return parts.map(({ name, milliseconds }) => [heading, name, quantity(milliseconds, "ms")]);
 }
 
 function renderExposition({ exposition }: BenchmarkResult): string {
@@ -129,16 +153,26 @@ function renderStartUp({ startUp }: BenchmarkResult): string {
 }
 
 /** Memory over many scrapes, as Markdown. */
-export function renderSoak({ scrapes, seconds, points, rested }: SoakResult): string {
-  const memory = ({ anonymous, peakResident }: Memory): readonly string[] => [
-    megabytes(anonymous),
-    megabytes(peakResident),
-  ];
-  return `${count(scrapes)} scrapes of the demo, each right after the other, ` +
-    `${count(scrapes / seconds)} a second.\n\n` +
-    table(["scrapes", "anonymous memory", "peak resident"], [
-      ...points.map((point) => [count(scrapes * point.share), ...memory(point)]),
-      ["after three idle seconds", ...memory(rested)],
+export function renderSoak(results: readonly SoakResult[]): string {
+  const [first] = results;
+  if (first === undefined) return "";
+  const ways = results.map(({ way }) => way === "deployed" ? "as deployed" : "without settings");
+  const cells = (of: (result: SoakResult) => readonly number[]): readonly string[] =>
+    results.flatMap((result) => of(result).map(megabytes));
+  return `${count(first.scrapes)} scrapes through a libvirtd, each right after the other, ` +
+    `${count(first.scrapes / first.seconds)} a second, while ${count(first.replaced)} instances ` +
+    `come and go. Anonymous memory is the median over the last scrapes before, and its highest is ` +
+    `that since the row above.\n\n` +
+    table(["scrapes", ...ways.flatMap((way) => [way, "highest"])], [
+      ...first.points.map(({ scrapes }, position) => [
+        count(scrapes),
+        ...cells(({ points }) => {
+          const { anonymous = NaN, highestAnonymous = NaN } = points[position] ?? {};
+          return [anonymous, highestAnonymous];
+        }),
+      ]),
+      ["after three idle seconds", ...cells(({ rested }) => [rested.anonymous, NaN])],
+      ["peak resident", ...cells(({ rested }) => [rested.peakResident, NaN])],
     ]);
 }
 
@@ -156,6 +190,7 @@ export function table(
 }
 
 function megabytes(bytes: number): string {
+  if (Number.isNaN(bytes)) return "";
   return quantity(bytes / BYTES_PER_MEGABYTE, "MB");
 }
 

@@ -4,11 +4,11 @@ import type { ScenarioResult } from "./scenario.ts";
 import type { SoakResult } from "./soak.ts";
 import type { StartUpResult } from "./start_up.ts";
 
-/** All that was measured; what was left out is empty or undefined. */
+/** All that was measured; what was left out is empty. */
 export interface BenchmarkResult {
   readonly machine: Machine;
   readonly scenarios: readonly ScenarioResult[];
   readonly exposition: readonly ExpositionResult[];
   readonly startUp: readonly StartUpResult[];
-  readonly soak: SoakResult | undefined;
+  readonly soak: readonly SoakResult[];
 }

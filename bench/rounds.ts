@@ -1,9 +1,10 @@
 import { processorNanoseconds } from "./processes.ts";
-import type { Way } from "./ways.ts";
+import type { Scrape, Way } from "./ways.ts";
 
 /** What one scrape took, in nanoseconds. */
 export interface Round {
   readonly wall: number;
+  readonly phases: Scrape["phases"];
   /** Processor time of the program that scraped. */
   readonly own: number;
   /** Processor time of libvirt's daemon; 0 without one. */
@@ -47,10 +48,10 @@ export async function alternate(
 async function measure(way: Way, processes: HypervisorProcesses): Promise<Round> {
   const groups = [[way.processId], processes.daemon, processes.guests];
   const before = groups.map(processorNanoseconds);
-  const wall = await way.round();
+  const { nanoseconds: wall, phases } = await way.round();
   await new Promise((resolve) => setTimeout(resolve, SETTLING_MILLISECONDS));
   const [own = NaN, daemon = NaN, guests = NaN] = groups.map((group, index) =>
     processorNanoseconds(group) - (before[index] ?? NaN)
   );
-  return { wall, own, daemon, guests };
+  return { wall, phases, own, daemon, guests };
 }

@@ -1,5 +1,7 @@
 import { type BenchmarkHypervisor, realGuests, testDriverWith } from "./hypervisors.ts";
-import { type Memory, memoryOf } from "./processes.ts";
+import { type Memory, memoryOf } from "../tests/real/processes.ts";
+import { threadNanoseconds } from "./processes.ts";
+import { type Profile, profileOf } from "./profile.ts";
 import { alternate, type Round } from "./rounds.ts";
 import { mean, median, quantile } from "./statistics.ts";
 import {
@@ -35,6 +37,8 @@ export interface WayResult {
 /** What was measured on one hypervisor. */
 export interface ScenarioResult extends Scenario {
   readonly ways: readonly WayResult[];
+  /** Of the exporter. */
+  readonly profile: Profile;
 }
 
 /** Before the rounds that count: the exporter reads definitions first, and its code is compiled as it runs. */
@@ -53,10 +57,14 @@ export async function runScenario(scenario: Scenario, program: string): Promise<
   await using hypervisor = await start(instances);
   await using ways = await startWays(hypervisor, scenario, program);
   await alternate(ways.all, hypervisor.processes, WARM_UP_ROUNDS);
+  const threads = (): ReadonlyMap<string, number> => threadNanoseconds(ways.exporter.processId);
+  const before = threads();
   const results = await alternate(ways.all, hypervisor.processes, rounds);
   const exporterRounds = results[0] ?? [];
+  const mainThread = Deno.readTextFileSync(`/proc/${ways.exporter.processId}/comm`).trimEnd();
   return {
     ...scenario,
+    profile: profileOf(exporterRounds, before, threads(), mainThread),
     ways: ways.all.map((way, position) => summarize(way, results[position] ?? [], exporterRounds)),
   };
 }
@@ -65,7 +73,7 @@ async function startWays(
   { uri }: BenchmarkHypervisor,
   { driver, instances }: Scenario,
   program: string,
-): Promise<AsyncDisposable & { readonly all: readonly Way[] }> {
+): Promise<AsyncDisposable & { readonly exporter: Way; readonly all: readonly Way[] }> {
   const stack = new AsyncDisposableStack();
   try {
     const exporter = stack.use(await startExporterWay(uri, instances));
@@ -73,6 +81,7 @@ async function startWays(
       stack.use(startBaselineWay(program, name, uri))
     );
     return {
+      exporter,
       all: [exporter, ...baselines],
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };

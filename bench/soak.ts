@@ -1,41 +1,90 @@
 import { startExporterProcess } from "../tests/real/exporter_process.ts";
+import { type Memory, memoryOf } from "../tests/real/processes.ts";
+import { pause } from "../tests/real/wait_until.ts";
+import { deployedEnvironment } from "./deployment.ts";
+import { type ChangingHypervisor, changingInstances } from "./hypervisors.ts";
 import { connectKeepAlive } from "./keep_alive.ts";
-import { type Memory, memoryOf } from "./processes.ts";
+import { median } from "./statistics.ts";
 
-/** Memory after a share of the scrapes. */
-export interface SoakPoint extends Memory {
-  readonly share: number;
+/** Memory after a number of scrapes, in bytes. */
+export interface SoakPoint {
+  readonly scrapes: number;
+  /** Garbage makes a saw of it, so this is the median over the last scrapes. */
+  readonly anonymous: number;
+  /** The most over all scrapes since the point before. */
+  readonly highestAnonymous: number;
 }
 
-/** What many scrapes leave behind. */
+/** What many scrapes leave behind in one exporter. */
 export interface SoakResult {
+  /** How the executable runs: as it is deployed, or without any setting. */
+  readonly way: "deployed" | "plain";
   readonly scrapes: number;
+  /** Instances that have come and gone meanwhile. */
+  readonly replaced: number;
   readonly seconds: number;
   readonly points: readonly SoakPoint[];
   /** When it has had nothing to do for a moment, as between the scrapes of a Prometheus. */
   readonly rested: Memory;
 }
 
-/** When memory is looked at: often in the beginning, when caches fill, and until the end, when a leak shows. */
-const SHARES = [0.01, 0.1, 0.2, 0.5, 1];
+/** Numbers of scrapes after which memory is told; the first is what later ones are compared with. */
+export const SOAK_POINTS: readonly number[] = [20_000, 50_000, 100_000, 200_000];
+
+const INSTANCES = 4;
+
+/** An instance comes and another goes while this many scrapes are made. */
+const SCRAPES_PER_REPLACEMENT = 20;
+
+/** Scrapes before a point over which its median is taken, and between two looks. */
+const WINDOW_SCRAPES = 2_000;
+const LOOK_SCRAPES = 100;
 
 const REST_MILLISECONDS = 3_000;
 
-/** Scrapes the executable, one scrape right after the other. */
-export async function soak(uri: string, scrapes: number): Promise<SoakResult> {
-  await using exporter = await startExporterProcess(uri);
+/** Scrapes the executable, one scrape right after the other, while instances come and go. */
+export async function soak(scrapes: number): Promise<readonly SoakResult[]> {
+  const results: SoakResult[] = [];
+  for (const way of ["deployed", "plain"] as const) {
+    await using hypervisor = await changingInstances(INSTANCES);
+    results.push(await soakOnce(way, hypervisor, scrapes));
+  }
+  return results;
+}
+
+async function soakOnce(
+  way: SoakResult["way"],
+  hypervisor: ChangingHypervisor,
+  scrapes: number,
+): Promise<SoakResult> {
+  const environment = way === "deployed" ? deployedEnvironment() : {};
+  await using exporter = await startExporterProcess(hypervisor.uri, [], { environment });
   using connection = await connectKeepAlive(Number(exporter.target.split(":").at(-1)));
   const points: SoakPoint[] = [];
+  const looks: { readonly scraped: number; readonly anonymous: number }[] = [];
   const started = performance.now();
-  let scraped = 0;
-  for (const share of SHARES) {
-    while (scraped < Math.round(scrapes * share)) {
-      await connection.get("/metrics");
-      scraped++;
+  let [scraped, replaced] = [0, 0];
+  for (const end of [...SOAK_POINTS.filter((point) => point < scrapes), scrapes]) {
+    while (scraped < end) {
+      const replacement = hypervisor.replaceInstance();
+      for (let scrape = 0; scrape < SCRAPES_PER_REPLACEMENT; scrape++) {
+        await connection.get("/metrics");
+        if (++scraped % LOOK_SCRAPES === 0) {
+          looks.push({ scraped, anonymous: memoryOf(exporter.processId).anonymous });
+        }
+      }
+      await replacement;
+      replaced++;
     }
-    points.push({ share, ...memoryOf(exporter.processId) });
+    const last = looks.filter((look) => look.scraped > scraped - WINDOW_SCRAPES);
+    points.push({
+      scrapes: scraped,
+      anonymous: median(last.map(({ anonymous }) => anonymous)),
+      highestAnonymous: Math.max(...looks.map(({ anonymous }) => anonymous)),
+    });
+    looks.length = 0;
   }
   const seconds = (performance.now() - started) / 1000;
-  await new Promise((resolve) => setTimeout(resolve, REST_MILLISECONDS));
-  return { scrapes, seconds, points, rested: memoryOf(exporter.processId) };
+  await pause(REST_MILLISECONDS);
+  return { way, scrapes, replaced, seconds, points, rested: memoryOf(exporter.processId) };
 }

@@ -1,13 +1,24 @@
+import { PHASES } from "../src/metrics/self.ts";
 import { startExporterProcess } from "../tests/real/exporter_process.ts";
+import { deployedEnvironment } from "./deployment.ts";
 import { connectKeepAlive, type KeepAlive } from "./keep_alive.ts";
 
 /** A running program that scrapes a hypervisor when it is told to. */
 export interface Way extends AsyncDisposable {
   readonly name: string;
   readonly processId: number;
-  /** Scrapes once; returns the nanoseconds that took. */
-  round(): Promise<number>;
+  /** Scrapes once. */
+  round(): Promise<Scrape>;
 }
+
+/** How long a scrape took. */
+export interface Scrape {
+  readonly nanoseconds: number;
+  /** Nanoseconds of its phases, as far as the way tells of them. */
+  readonly phases: ReadonlyMap<string, number>;
+}
+
+const NO_PHASES: Scrape["phases"] = new Map();
 
 /** The baselines, by the names that the program in `bench/baseline/` has for them. */
 export type BaselineName = "seed" | "seed-kept" | "bulk" | "bulk-all" | "floor";
@@ -22,12 +33,14 @@ const TIMEOUT = "60s";
 const TAIL_BYTES = 16 * 1024;
 
 /**
- * Starts the executable, to be scraped over one connection; a round is what Prometheus would wait for.
+ * Starts the executable as it is deployed, to be scraped over one connection; a round is what Prometheus would wait for.
  *
  * @param instances how many instances a complete page has
  */
 export async function startExporterWay(uri: string, instances: number): Promise<Way> {
-  const exporter = await startExporterProcess(uri, ["--libvirt.timeout", TIMEOUT]);
+  const exporter = await startExporterProcess(uri, ["--libvirt.timeout", TIMEOUT], {
+    environment: deployedEnvironment(),
+  });
   const port = Number(exporter.target.split(":").at(-1));
   let connection: KeepAlive | undefined;
   return {
@@ -39,8 +52,9 @@ export async function startExporterWay(uri: string, instances: number): Promise<
       const started = performance.now();
       const page = await connection.get("/metrics");
       const nanoseconds = (performance.now() - started) * 1e6;
-      assertComplete(page, instances);
-      return nanoseconds;
+      const tail = new TextDecoder().decode(page.subarray(-TAIL_BYTES));
+      assertComplete(tail, instances);
+      return { nanoseconds, phases: phasesIn(tail) };
     },
     [Symbol.asyncDispose]: async () => {
       connection?.[Symbol.dispose]();
@@ -50,8 +64,7 @@ export async function startExporterWay(uri: string, instances: number): Promise<
 }
 
 /** Fails for a page that lacks something: it would be an unfair advantage. */
-function assertComplete(page: Uint8Array, instances: number): void {
-  const tail = new TextDecoder().decode(page.subarray(-TAIL_BYTES));
+function assertComplete(tail: string, instances: number): void {
   const listed = /^libvirt_nova_exporter_instances (\d+)$/m.exec(tail)?.[1];
   const incomplete = [
     ...tail.matchAll(/^libvirt_nova_exporter_instances_incomplete\{.*\} (\d+)$/gm),
@@ -62,6 +75,17 @@ function assertComplete(page: Uint8Array, instances: number): void {
       `The page has ${listed} instances, ${incomplete} of them incomplete, instead of ${instances}`,
     );
   }
+}
+
+/** What the page says about its own making. */
+function phasesIn(tail: string): Scrape["phases"] {
+  return new Map(PHASES.map((phase) => {
+    const pattern =
+      `^libvirt_nova_exporter_scrape_phase_duration_seconds\\{phase="${phase}"\\} (.+)$`;
+    const seconds = new RegExp(pattern, "m").exec(tail)?.[1];
+    if (seconds === undefined) throw new Error(`The page does not tell of the phase "${phase}"`);
+    return [phase, Number(seconds) * 1e9];
+  }));
 }
 
 /** Starts a baseline. A round is measured by itself. */
@@ -95,7 +119,7 @@ export function startBaselineWay(program: string, name: BaselineName, uri: strin
       if (failed !== 0) {
         throw new Error(`Of ${made} calls of the baseline "${name}" ${failed} failed`);
       }
-      return nanoseconds;
+      return { nanoseconds, phases: NO_PHASES };
     },
     [Symbol.asyncDispose]: async () => {
       await input.close();

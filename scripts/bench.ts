@@ -3,7 +3,7 @@
  * docs/performance.md.
  */
 import { parseArgs } from "node:util";
-import { type BenchmarkOptions, DEMO_URI, runBenchmarks } from "../bench/benchmark.ts";
+import { type BenchmarkOptions, runBenchmarks } from "../bench/benchmark.ts";
 import { renderReport, renderSoak } from "../bench/report.ts";
 import { soak } from "../bench/soak.ts";
 import { ensureHypervisorHost } from "../tests/real/host.ts";
@@ -17,13 +17,14 @@ const USAGE = `Usage: npm run bench -- [--quick] [--write] [--real | --no-real] 
   --write    write docs/performance.md
   --real     fail where no QEMU guests can run
   --no-real  without QEMU guests
-  --soak N   scrape the demo N times and nothing else`;
+  --soak N   scrape N times while instances come and go, and nothing else; needs what QEMU guests need`;
 
 await main(async () => {
   const { quick, write, real, soak: soakScrapes } = readArguments();
   await setUp();
   if (soakScrapes !== undefined) {
-    print(renderSoak(await soak(DEMO_URI, soakScrapes)));
+    await canRunGuests(true);
+    print(renderSoak(await soak(soakScrapes)));
     return;
   }
   const withGuests = await canRunGuests(real);

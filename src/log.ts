@@ -111,15 +111,38 @@ export function openLog(options: LogOptions): Log {
   };
 }
 
+const STANDARD_ERROR = 2;
+
 /**
  * Writes a line to standard error at once. Unlike `process.stderr`, which raises an error event later when its
  * reader has gone, this fails by throwing, which {@linkcode openLog} copes with.
  *
- * @throws {Error} when standard error cannot be written, with the system's code, such as `EPIPE`
+ * @throws {Error} when standard error cannot be written, with the system's code, such as `EPIPE`, or `EAGAIN` for a pipe
+ * that is full because nobody reads it
  */
 export function writeToStandardError(line: string): void {
-  const standardError = 2;
-  writeSync(standardError, `${line}\n`);
+  const descriptor = openUnblocked(STANDARD_ERROR);
+  try {
+    writeSync(descriptor, `${line}\n`);
+  } finally {
+    if (descriptor !== STANDARD_ERROR) closeSync(descriptor);
+  }
+}
+
+/**
+ * A pipe or terminal opened anew, so that writing to it fails when it is full. Blocking would hold up the exporter for as
+ * long as nobody reads, and to set O_NONBLOCK on what other processes share would make their writing fail.
+ *
+ * @returns `descriptor` itself for anything else, and where the system does not let it be opened
+ */
+function openUnblocked(descriptor: number): number {
+  try {
+    const kind = fstatSync(descriptor);
+    if (!kind.isFIFO() && !kind.isCharacterDevice()) return descriptor;
+    return openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return descriptor;
+  }
 }
 
 /** Like {@linkcode writeToStandardError}, but gives the line up when standard error cannot be written. */

@@ -11,6 +11,7 @@ import {
   verdictConditions,
 } from "./diagnosis.ts";
 import { type DomainFilterOptions, passesByDefinition, passesByName } from "./domain_filter.ts";
+import { detached } from "./libvirt/detached.ts";
 import { Dictionary } from "./libvirt/dictionary.ts";
 import { DomainXmlError, parseDomainXml } from "./libvirt/domain_xml.ts";
 import { explainFailure } from "./libvirt/explain.ts";
@@ -294,7 +295,7 @@ export class Scraper {
   #understand(handle: number, xml: string): void {
     const now = performance.now();
     try {
-      const description = parseDomainXml(xml);
+      const description = detached(parseDomainXml(xml));
       this.#roster.describe(handle, description, description.novaProblem, now);
       if (description.novaProblem !== undefined) this.#self.countError("definition_content");
       const targets = description.interfaces.flatMap(({ target }) => target ?? []);

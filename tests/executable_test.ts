@@ -338,6 +338,18 @@ Deno.test("--once prints a page that says so and ends with 1 when libvirt does n
   }
 });
 
+Deno.test("a file of the test driver that cannot be read is one line with its name", async () => {
+  await using folder = await createTestFolder();
+  for (const file of [`${folder.path}/missing.xml`, folder.path]) {
+    const { code, errorOutput } = await runExecutable(["--once", "--uri", `test://${file}`], {
+      folder,
+    });
+    assert.equal(code, 1);
+    assertOneLine(errorOutput, file, /name another file in --uri/);
+    assertNoStackTrace(errorOutput);
+  }
+});
+
 Deno.test("--once ends without noise when its reader goes, and with one line when the disk is full", async () => {
   await using folder = await createTestFolder();
   // More than a pipe holds, so that writing does fail.
@@ -727,6 +739,27 @@ Deno.test("a log that cannot be written is reported once, and the exporter serve
   }
 });
 
+Deno.test("a log and a standard error that nobody reads cost lines, and no answer", async () => {
+  await using folder = await createTestFolder();
+  const fifo = `${folder.path}/fifo`;
+  assert.ok(await succeeds("mkfifo", fifo));
+  // Open for both, as opening it for one waits for the other.
+  using _unread = Deno.openSync(fifo, { read: true, write: true });
+  const through = ["sh", "-c", `exec "$0" "$@" 2> ${fifo}`];
+  for (const log of ["-", fifo]) {
+    const args = ["--uri", DEFAULT, "--log", log, "--log.level", "debug"];
+    await using exporter = await startExecutable(args, { folder, through });
+    // Each makes a line; a pipe takes 64 KiB.
+    for (let request = 0; request < 1_000; request++) {
+      const client = await openClient(exporter.ports[0] ?? 0);
+      client.send("garbage\r\n\r\n");
+      assert.equal((await client.receiveUntilClosed()).answers[0]?.status, 400);
+    }
+    assert.equal(valueOf(await exporter.scrape(), "libvirt_nova_up"), 1);
+    assert.equal((await exporter.stop()).code, 0);
+  }
+});
+
 Deno.test("SIGHUP opens the log anew after it was moved away", async () => {
   await using folder = await createTestFolder();
   await using exporter = await startExecutable(["--uri", DEFAULT], { folder });
@@ -887,15 +920,56 @@ Deno.test("it runs no code of its working directory and reads none of the files 
   }
 });
 
-/** What runs a command as root in the folder that is named first, with nothing but a read-only file system there. */
-const IN_READ_ONLY_MOUNT: readonly [string, ...string[]] = [
-  "unshare",
-  ...["--map-root-user", "--mount", "sh", "-c"],
-  'mount -t tmpfs -o ro none "$0" && cd "$0" && exec "$@"',
-];
+/** What runs a command as root after a script in file systems of its own; the folder that is named first is its `$0`. */
+function withMounts(script: string): readonly [string, ...string[]] {
+  const flags = ["--map-root-user", "--mount", "sh", "-c"];
+  return ["unshare", ...flags, `set -e; ${script}; exec "$@"`];
+}
+
+/** Nothing but a read-only file system in the folder. */
+const IN_READ_ONLY_MOUNT = withMounts('mount -t tmpfs -o ro none "$0"; cd "$0"');
+
+/** Nothing may be written anywhere but in the folder. */
+const IN_READ_ONLY_ROOT = withMounts('mount -t tmpfs none "$0"; mount -o remount,bind,ro /');
+
+/** A full file system in the folder. */
+const ON_FULL_DISK = withMounts(
+  'mount -t tmpfs -o size=64k none "$0"; head -c 1M /dev/zero > "$0/filler" 2> /dev/null || true',
+);
 
 // A container or a hardened system may forbid it to make a file system of one's own.
 if (await succeeds(...IN_READ_ONLY_MOUNT, "/mnt", "true")) {
+  Deno.test("it runs where nothing but its temporary folder may be written", async () => {
+    await using folder = await createTestFolder();
+    const through = [...IN_READ_ONLY_ROOT, folder.temporary];
+    await using exporter = await startExecutable(["--uri", DEFAULT], { folder, through });
+    await assertServesWithoutLog(exporter, /"the file system is read-only"/);
+  });
+
+  Deno.test("a full disk costs lines of the log, which goes on when there is room", async () => {
+    await using folder = await createTestFolder();
+    const disk = `${folder.path}/disk`;
+    await Deno.mkdir(disk);
+    const args = ["--uri", DEFAULT, "--log", `${disk}/file.log`];
+    const through = [...ON_FULL_DISK, disk];
+    await using exporter = await startExecutable(args, { folder, through });
+    assert.equal(valueOf(await exporter.scrape(), "libvirt_nova_up"), 1);
+    // The test does not see the file system under its own name.
+    const seen = `/proc/${exporter.processId}/root${disk}`;
+    await Deno.remove(`${seen}/filler`);
+    exporter.signal("SIGHUP");
+    await eventually(
+      "the log goes on",
+      async () => (await Deno.readTextFile(`${seen}/file.log`)).includes("Reopened the log"),
+    );
+    assert.equal(valueOf(await exporter.scrape(), "libvirt_nova_up"), 1);
+    const { code, errorOutput } = await exporter.stop();
+    assert.equal(code, 0);
+    assert.equal(countLines(errorOutput, "Cannot write the log file"), 1, errorOutput);
+    assert.match(errorOutput, /"no space is left on the device"/);
+    assert.equal(countLines(errorOutput, "can be written again"), 1, errorOutput);
+  });
+
   Deno.test("it runs for root in a folder that is mounted read-only", async () => {
     await using folder = await createTestFolder();
     const mounted = `${folder.path}/mounted`;

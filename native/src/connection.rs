@@ -10,6 +10,7 @@ use crate::bindings;
 use crate::dictionary::text;
 use crate::error::LibvirtError;
 use crate::library::Library;
+use crate::test_driver::unreadable_file;
 
 /// Seconds between keepalive messages, and how many may stay unanswered. A daemon that stopped or a network
 /// that broke is noticed after about `interval * (count + 1)` seconds; calls on it then fail.
@@ -110,6 +111,9 @@ impl Connection {
         serial: u64,
         changes: &Arc<Changes>,
     ) -> Result<Self, LibvirtError> {
+        if let Some(reason) = unreadable_file(uri) {
+            return Err(LibvirtError::own("virConnectOpenReadOnly", reason));
+        }
         // SAFETY: `uri` is NUL-terminated and outlives the call.
         let pointer = unsafe { (library.api.virConnectOpenReadOnly)(uri.as_ptr()) };
         let pointer = NonNull::new(pointer)
@@ -124,14 +128,7 @@ impl Connection {
             has_bulk: OnceLock::new(),
             daemon_version: 0,
         };
-        // SAFETY: the connection is open and the number may be written to. Where the call fails the version
-        // stays 0, "old".
-        unsafe {
-            (library.api.virConnectGetLibVersion)(
-                pointer.as_ptr(),
-                (&raw mut connection.daemon_version).cast(),
-            )
-        };
+        connection.daemon_version = connection.ask_daemon_version();
         // SAFETY: the connection is open; an event loop runs, as this call demands.
         unsafe {
             (library.api.virConnectSetKeepAlive)(
@@ -167,9 +164,15 @@ impl Connection {
 
     /// Asks for something that the daemon answers at once.
     pub fn ping(&self) {
+        self.ask_daemon_version();
+    }
+
+    /// The release of the daemon, such as 9,000,000; 0, "old", where it does not say.
+    fn ask_daemon_version(&self) -> u64 {
         let mut version = 0;
         // SAFETY: the connection is open and the number may be written to.
         unsafe { (self.library.api.virConnectGetLibVersion)(self.pointer(), &raw mut version) };
+        version
     }
 
     /// False once the daemon has refused the NOWAIT flag of bulk calls.

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 /// An append-only table of strings that both sides of the seam keep in step.
 ///
-/// A string crosses to TypeScript once; afterwards its number does. When it holds more than `limit`
-/// strings it starts anew, so that devices that come and go do not fill the memory.
+/// A string crosses to TypeScript once; afterwards its number does. When it has outgrown what one scrape needed,
+/// it starts anew, so that devices that come and go do not fill the memory.
 pub struct Dictionary {
     numbers: HashMap<Box<[u8]>, u32>,
     strings: Vec<Box<[u8]>>,
     delivered: usize,
+    /// Strings that it may hold beyond twice those of its first delivery.
+    slack: usize,
     limit: usize,
 }
 
@@ -23,9 +25,9 @@ pub struct Additions {
 }
 
 impl Dictionary {
-    /// An empty table that starts anew beyond `limit` strings.
-    pub fn new(limit: usize) -> Self {
-        Self { numbers: HashMap::new(), strings: Vec::new(), delivered: 0, limit }
+    /// An empty table that starts anew beyond `slack` strings more than twice what its first delivery had.
+    pub fn new(slack: usize) -> Self {
+        Self { numbers: HashMap::new(), strings: Vec::new(), delivered: 0, slack, limit: slack }
     }
 
     /// The number of `string`, new or known.
@@ -48,7 +50,7 @@ impl Dictionary {
     /// may only be called between scrapes.
     pub fn start_anew_when_full(&mut self) {
         if self.strings.len() > self.limit {
-            *self = Self::new(self.limit);
+            *self = Self::new(self.slack);
         }
     }
 
@@ -56,6 +58,9 @@ impl Dictionary {
     pub fn additions(&mut self) -> Additions {
         let base = u32::try_from(self.delivered).expect("the limit is far below u32::MAX");
         let strings = self.strings[self.delivered..].iter().map(|bytes| text(bytes)).collect();
+        if self.delivered == 0 {
+            self.limit = 2 * self.strings.len() + self.slack;
+        }
         self.delivered = self.strings.len();
         Additions { base, strings }
     }
@@ -99,14 +104,31 @@ mod tests {
 
     #[test]
     fn a_full_dictionary_starts_anew_and_says_so_by_base_zero() {
-        let mut dictionary = Dictionary::new(2);
-        for name in [b"a", b"b", b"c"] {
+        let mut dictionary = Dictionary::new(1);
+        dictionary.number(b"cpu.time");
+        dictionary.additions();
+        for name in [b"tap1", b"tap2"] {
             dictionary.number(name);
+            dictionary.additions();
+            dictionary.start_anew_when_full();
+        }
+        assert_eq!(dictionary.number(b"cpu.time"), 0);
+        dictionary.number(b"tap3");
+        dictionary.additions();
+        dictionary.start_anew_when_full();
+        assert_eq!(dictionary.number(b"tap3"), 0);
+        assert_eq!(dictionary.additions().base, 0);
+    }
+
+    #[test]
+    fn a_dictionary_has_room_for_what_one_scrape_needs() {
+        let mut dictionary = Dictionary::new(1);
+        for number in 0_u32..1_000 {
+            dictionary.number(&number.to_be_bytes());
         }
         dictionary.additions();
         dictionary.start_anew_when_full();
-        assert_eq!(dictionary.number(b"d"), 0);
-        assert_eq!(dictionary.additions().base, 0);
+        assert_eq!(dictionary.number(&7_u32.to_be_bytes()), 7);
     }
 
     #[test]

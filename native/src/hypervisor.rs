@@ -24,9 +24,9 @@ use crate::pool::{Abandoned, Answer, Limits, Need, Outcome, Pool, Subject, Task}
 use crate::reader::{self, Devices, Marks, Reader, Reading};
 use crate::row::{Row, SharedDictionary, lock};
 
-/// Strings that the dictionary holds before it starts anew: far more than a full host has at a time
-/// (200 guests with 10 disks and NICs have about 10,000).
-const DICTIONARY_LIMIT: usize = 200_000;
+/// Strings of devices that are gone, which the dictionary holds before it starts anew: about a megabyte with
+/// their copies in TypeScript.
+const DICTIONARY_SLACK: usize = 5_000;
 
 /// Why there is nothing from a call that was given up.
 const LATE: &str = "libvirt did not answer in time";
@@ -202,7 +202,7 @@ impl Hypervisor {
             undertaker,
             pool: Pool::new(concurrency, maximum_abandoned),
             nudger: Nudger::start()?,
-            dictionary: Arc::new(Mutex::new(Dictionary::new(DICTIONARY_LIMIT))),
+            dictionary: Arc::new(Mutex::new(Dictionary::new(DICTIONARY_SLACK))),
             connection: None,
             roster: HashMap::new(),
             next_handle: 0,

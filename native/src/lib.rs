@@ -28,6 +28,7 @@ mod parameters;
 mod pool;
 mod reader;
 mod row;
+mod test_driver;
 
 use call_times::CallTime;
 use error::LibvirtError;

@@ -10,8 +10,9 @@ import { ensureGuestImage, type GuestImage, KERNEL_COMMAND_LINE } from "./guest_
 import { guestDomainXml, novaMetadata } from "./guest_xml.ts";
 import { ensureHypervisorHost } from "./host.ts";
 import { type Hypervisor, type InitialGuest, startHypervisor } from "./hypervisor.ts";
+import { countDescriptors, memoryOf } from "./processes.ts";
 import { startVirshShell } from "./virsh_shell.ts";
-import { waitUntil } from "./wait_until.ts";
+import { pause, waitUntil } from "./wait_until.ts";
 
 const host = await ensureHypervisorHost();
 
@@ -60,21 +61,8 @@ interface Churn {
   readonly inspect?: (page: AnsweredScrape) => void;
 }
 
-const sleep = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, Math.max(0, milliseconds)));
-
 const novanameOf = ({ name }: PassingGuest): string => `"${name}"`;
 const volumeOf = ({ name }: PassingGuest): string => `volume of ${name}`;
-
-/** Memory that a process shares with no file, in bytes. */
-function anonymousMemory(processId: number): number {
-  const report = Deno.readTextFileSync(`/proc/${processId}/smaps_rollup`);
-  return Number(/^Anonymous:\s+(\d+) kB/m.exec(report)?.[1]) * 1024;
-}
-
-function openFiles(processId: number): number {
-  return [...Deno.readDirSync(`/proc/${processId}/fd`)].length;
-}
 
 /** The samples about instances, by libvirt's name of the instance. */
 function samplesByGuest(page: AnsweredScrape): ReadonlyMap<string, readonly ParsedSample[]> {
@@ -150,7 +138,7 @@ async function churn(exporter: ExporterProcess, options: Churn): Promise<number>
       alive.push(guest);
       const oldest = alive.length > options.kept ? alive.shift() : undefined;
       if (oldest !== undefined) await finish(oldest);
-      await sleep(started + options.intervalMilliseconds - performance.now());
+      await pause(started + options.intervalMilliseconds - performance.now());
     }
     for (const guest of alive) await finish(guest);
   }
@@ -167,7 +155,7 @@ async function churn(exporter: ExporterProcess, options: Churn): Promise<number>
     while (performance.now() < end) {
       const next = performance.now() + SCRAPE_INTERVAL_MILLISECONDS;
       await scrapeOnce();
-      await sleep(next - performance.now());
+      await pause(next - performance.now());
     }
   }
 
@@ -176,16 +164,16 @@ async function churn(exporter: ExporterProcess, options: Churn): Promise<number>
     let [early, late] = [Infinity, Infinity];
     while (performance.now() < end) {
       const now = performance.now();
-      const memory = anonymousMemory(exporter.processId);
+      const memory = memoryOf(exporter.processId).anonymous;
       if (isLastThird(now)) late = Math.min(late, memory);
       else if (!isFirstThird(now)) early = Math.min(early, memory);
-      await sleep(MEMORY_INTERVAL_MILLISECONDS);
+      await pause(MEMORY_INTERVAL_MILLISECONDS);
     }
     return { early, late };
   }
 
   await scrapeOnce();
-  const files = openFiles(exporter.processId);
+  const files = countDescriptors(exporter.processId);
   const [{ early, late }] = await Promise.all([
     watchMemory(),
     scrapeAllTheWhile(),
@@ -199,7 +187,7 @@ async function churn(exporter: ExporterProcess, options: Churn): Promise<number>
   await waitUntil(
     `the exporter to have ${files} files open again`,
     5_000,
-    () => openFiles(exporter.processId) === files || undefined,
+    () => countDescriptors(exporter.processId) === files || undefined,
   );
   const own = (family: string, labels?: Readonly<Record<string, string>>): number | undefined =>
     page.value(`libvirt_nova_exporter_${family}`, labels);

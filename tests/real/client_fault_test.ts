@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { novaDomainXml, numberedUuid, testDriverFile } from "../support/nova_domain.ts";
 import { type ExporterProcess, startExporterProcess } from "./exporter_process.ts";
-import { waitUntil } from "./wait_until.ts";
+import { countDescriptors } from "./processes.ts";
+import { pause, waitUntil } from "./wait_until.ts";
 
 const folder = Deno.makeTempDirSync();
 globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
@@ -43,10 +44,6 @@ async function openSockets(exporter: ExporterProcess, count: number): Promise<So
   const sockets: Socket[] = [];
   for (let opened = 0; opened < count; opened++) sockets.push(await openSocket(exporter));
   return sockets;
-}
-
-function countDescriptors({ processId }: ExporterProcess): number {
-  return [...Deno.readDirSync(`/proc/${processId}/fd`)].length;
 }
 
 async function withExporter(
@@ -96,12 +93,15 @@ Deno.test(
     withExporter([], async (exporter) => {
       const sockets = await openSockets(exporter, 1_000);
       assert.equal((await exporter.scrape()).up, 1);
-      assert.ok(countDescriptors(exporter) < 600, `${countDescriptors(exporter)} descriptors`);
+      assert.ok(
+        countDescriptors(exporter.processId) < 600,
+        `${countDescriptors(exporter.processId)} descriptors`,
+      );
       for (const socket of sockets) socket.destroy();
       await waitUntil(
         "the connections to be closed",
         10_000,
-        () => Promise.resolve(countDescriptors(exporter) < 60 || undefined),
+        () => Promise.resolve(countDescriptors(exporter.processId) < 60 || undefined),
       );
     }),
 );
@@ -127,21 +127,21 @@ Deno.test(
   () =>
     withExporter([], async (exporter) => {
       await exporter.scrape();
-      const before = countDescriptors(exporter);
+      const before = countDescriptors(exporter.processId);
       for (let round = 0; round < 20; round++) {
         const sockets = await openSockets(exporter, 10);
         for (const socket of sockets) {
           socket.pause();
           socket.write(REQUEST);
         }
-        await new Promise((resolve) => setTimeout(resolve, round));
+        await pause(round);
         for (const socket of sockets) socket.destroy();
       }
       assert.equal((await exporter.scrape()).up, 1);
       await waitUntil(
         "the connections to be closed",
         10_000,
-        () => Promise.resolve(countDescriptors(exporter) <= before + 2 || undefined),
+        () => Promise.resolve(countDescriptors(exporter.processId) <= before + 2 || undefined),
       );
     }),
 );

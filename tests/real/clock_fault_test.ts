@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { startExporterProcess } from "./exporter_process.ts";
 import { ensureDebianPackages } from "./packages.ts";
+import { pause } from "./wait_until.ts";
 
 const packages = await ensureDebianPackages();
 
@@ -22,11 +23,11 @@ if (packages.available) {
       await using exporter = await startExporterProcess(
         "test:///default",
         ["--scrape.min-interval", "100ms"],
-        { env: environment },
+        { environment },
       );
       const before = await exporter.scrape();
       Deno.writeTextFileSync(offset, "-3600");
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await pause(150);
       const after = await exporter.scrape();
       const later = await exporter.scrape();
       for (const page of [before, after, later]) {

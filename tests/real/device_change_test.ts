@@ -10,7 +10,7 @@ import type { ParsedSample } from "../support/parse_page.ts";
 import { novaMetadata } from "./guest_xml.ts";
 import { ensureHypervisorHost } from "./host.ts";
 import { type Hypervisor, type InitialGuest, startHypervisor } from "./hypervisor.ts";
-import { waitUntil } from "./wait_until.ts";
+import { pause, waitUntil } from "./wait_until.ts";
 
 const host = await ensureHypervisorHost();
 
@@ -69,9 +69,6 @@ interface ExpectedDisk {
 
 /** The counters of a guest as they were last, by family and device, which nothing here may set back. */
 type LastCounters = Map<string, number>;
-
-const sleep = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 function keyOf(family: string, labels: Readonly<Record<string, string>>): string {
   return `${family} ${JSON.stringify(Object.entries(labels).sort())}`;
@@ -147,7 +144,7 @@ async function pageAfterChange(
     judgeOf(first);
     return first;
   } catch {
-    await sleep(EVENT_MILLISECONDS);
+    await pause(EVENT_MILLISECONDS);
   }
   const second = await exporter.scrape();
   judgeOf(second);
@@ -427,7 +424,7 @@ if (host.available) {
           const unknown = seriesOf(page, RUNNING).filter((series) => !known.has(series));
           assert.deepEqual(unknown, []);
         }
-        await sleep(50);
+        await pause(50);
       }
       await moving;
       const page = await exporter.scrape();

@@ -63,3 +63,30 @@ function insideProcessId(processId: number): number | undefined {
     throw error;
   }
 }
+
+/** Memory of a process in bytes. */
+export interface Memory {
+  /** The most that was ever resident, with the parts of files that it has mapped. */
+  readonly peakResident: number;
+  /** What is its own at the moment. */
+  readonly anonymous: number;
+}
+
+/** The memory of a process of this user. */
+export function memoryOf(processId: number): Memory {
+  return {
+    peakResident: kibibytes(`/proc/${processId}/status`, "VmHWM") * 1024,
+    anonymous: kibibytes(`/proc/${processId}/smaps_rollup`, "Anonymous") * 1024,
+  };
+}
+
+function kibibytes(file: string, key: string): number {
+  const match = new RegExp(`^${key}:\\s+(\\d+) kB$`, "m").exec(Deno.readTextFileSync(file));
+  if (match?.[1] === undefined) throw new Error(`File "${file}" has no line "${key}"`);
+  return Number(match[1]);
+}
+
+/** How many files, sockets and the like a process has open. */
+export function countDescriptors(processId: number): number {
+  return [...Deno.readDirSync(`/proc/${processId}/fd`)].length;
+}

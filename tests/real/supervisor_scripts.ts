@@ -62,7 +62,8 @@ for point in $(control_group_mounts); do
   mount --bind "$point/$group" "$point"
   if [ -e "$point/cgroup.controllers" ]; then
     # A version 2 group cannot both hold processes and hand controllers to the guests' groups.
-    mkdir "$point/daemons"
+    # It is there already when this hierarchy is mounted a second time, as in a chroot.
+    mkdir -p "$point/daemons"
     echo 0 > "$point/daemons/cgroup.procs"
   fi
 done

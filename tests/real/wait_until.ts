@@ -27,6 +27,11 @@ export async function waitUntil<Value>(
     if (performance.now() >= deadline) {
       throw new Error(`Waited ${boundMilliseconds} ms in vain for ${description}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, intervalMilliseconds));
+    await pause(intervalMilliseconds);
   }
+}
+
+/** Lets time pass; none when there is none left. */
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, milliseconds)));
 }

@@ -66,6 +66,8 @@ export interface StartOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** What to start instead of {@linkcode EXECUTABLE}. */
   readonly executable?: string;
+  /** Whose process it is, when not the test's. */
+  readonly user?: { readonly uid: number; readonly gid: number };
   /** A command that runs the one that follows it in its own place (with exec), such as `setpriv`. */
   readonly through?: readonly string[];
 }
@@ -79,7 +81,7 @@ export interface Outcome {
 
 function command(
   args: readonly string[],
-  { folder, workingDirectory, environment, executable, through = [] }: StartOptions,
+  { folder, workingDirectory, environment, executable, user, through = [] }: StartOptions,
 ): Deno.Command {
   const [program = EXECUTABLE, ...rest] = [...through, executable ?? EXECUTABLE, ...args];
   return new Deno.Command(program, {
@@ -96,6 +98,7 @@ function command(
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
+    ...user,
   });
 }
 
