@@ -9,7 +9,8 @@ import { Dictionary } from "../src/libvirt/dictionary.ts";
 import { parseDomainXml } from "../src/libvirt/domain_xml.ts";
 import { type Measurement, Verdict } from "../src/libvirt/hypervisor.ts";
 import { type DomainRecord, takeSnapshot } from "../src/libvirt/snapshot.ts";
-import { type LabelTexts, renderFamilies } from "../src/metrics/exposition.ts";
+import { LabelTexts, renderCollectors } from "../src/metrics/exposition.ts";
+import { USUAL_IDENTITY } from "../src/metrics/family.ts";
 import { COLLECTORS } from "../src/metrics/mod.ts";
 import { novaDomainXml, numberedUuid } from "../tests/support/nova_domain.ts";
 import { median } from "./statistics.ts";
@@ -26,27 +27,34 @@ const FIELDS = [
   "balloon.available",
   "balloon.unused",
   "balloon.usable",
-  "net.0.rx.bytes",
-  "net.0.tx.bytes",
-  "block.0.rd.bytes",
-  "block.0.wr.bytes",
-  "block.0.rd.reqs",
-  "block.0.wr.reqs",
+  "balloon.current",
+  "balloon.maximum",
+  "balloon.disk_caches",
+  "balloon.rss",
+  "balloon.last-update",
+  "state.state",
+  "state.reason",
+  ...["rx", "tx"].flatMap((way) =>
+    ["bytes", "pkts", "errs", "drop"].map((what) => `net.0.${way}.${what}`)
+  ),
+  ...["rd", "wr", "fl"].flatMap((way) =>
+    ["bytes", "reqs", "times"].map((what) => `block.0.${way}.${what}`)
+  ),
 ];
 const DEVICE_NAMES = ["net.0.name", "block.0.name"];
 const DISK = "vda";
 
-const families = COLLECTORS.flatMap((collector) => collector.families);
+const collectors = COLLECTORS.filter(({ byDefault }) => byDefault !== false);
 const dictionary = new Dictionary();
 const measurement = syntheticMeasurement();
 dictionary.add(0, measurement.dictionaryStrings);
 const records = Array.from({ length: INSTANCES }, (_, handle) => syntheticRecord(handle));
-const labelTexts: LabelTexts = new WeakMap();
+const labelTexts = new LabelTexts(USUAL_IDENTITY);
 
 /** All chunks of a page, as a scrape makes them. */
 function renderPage(): readonly Uint8Array[] {
   const snapshot = takeSnapshot(records, measurement, dictionary);
-  const texts = renderFamilies(families, snapshot, labelTexts);
+  const texts = renderCollectors(collectors, snapshot, labelTexts, "text");
   return Array.from(texts, (text) => Buffer.from(text, "utf8"));
 }
 
@@ -90,7 +98,8 @@ function syntheticMeasurement(): Measurement {
 /** Counters have about as many digits as those of a guest that has run for weeks. */
 function changeValues(): void {
   for (let index = 0; index < measurement.values.length; index++) {
-    measurement.values[index] = Math.floor(Math.random() * 1e13);
+    const isState = FIELDS[index % FIELDS.length]?.startsWith("state.");
+    measurement.values[index] = isState === true ? 1 : Math.floor(Math.random() * 1e13);
   }
 }
 
@@ -105,7 +114,15 @@ function syntheticRecord(handle: number): DomainRecord {
     disks: [{ target: DISK, serial: uuid }],
     interfaces: [{ target: tapName(handle), macAddress: "fa:16:3e:00:00:01" }],
   });
-  return { handle, uuid, id: handle, name, description: parseDomainXml(xml), definition: "given" };
+  return {
+    handle,
+    uuid,
+    id: handle,
+    name,
+    startSeconds: undefined,
+    description: parseDomainXml(xml),
+    definition: "given",
+  };
 }
 
 function tapName(handle: number): string {

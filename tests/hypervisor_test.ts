@@ -126,7 +126,7 @@ const bounds = { concurrency: 4, maximumAbandoned: 5 };
 testHypervisorConformance(
   "native",
   () => openHypervisor({ uri: `test://${file}`, ...bounds }),
-  () => openHypervisor({ uri: `test://${folder}/missing.xml`, ...bounds }),
+  () => openHypervisor({ uri: `qemu+unix:///system?socket=${folder}/missing`, ...bounds }),
 );
 
 const question: Question = {

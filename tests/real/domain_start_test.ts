@@ -30,7 +30,7 @@ async function processStartSeconds(processId: number): Promise<number> {
 }
 
 /** libvirt's state directory lies elsewhere than the sockets of a private hypervisor, so this names no real socket. */
-function startSeconds(hypervisor: Hypervisor, name: string): Promise<number | undefined> {
+function startSeconds(hypervisor: Hypervisor, name: string): number | undefined {
   const socket = `${hypervisor.directory}/run/libvirt/libvirt-sock-ro`;
   return domainStartSeconds(name, { uri: `qemu+unix:///system?socket=${socket}` });
 }
@@ -40,11 +40,11 @@ if (host.available) {
     await using hypervisor = await startHypervisor({ guests: GUESTS });
     const { virsh } = hypervisor;
     const saved = `${hypervisor.directory}/saved`;
-    const start = (): Promise<number | undefined> => startSeconds(hypervisor, RUNNING);
+    const start = (): number | undefined => startSeconds(hypervisor, RUNNING);
 
     for (const name of [RUNNING, PAUSED]) {
       await context.step(`is the start of QEMU's process: ${name}`, async () => {
-        const found = await startSeconds(hypervisor, name) ?? NaN;
+        const found = startSeconds(hypervisor, name) ?? NaN;
         const expected = await processStartSeconds(hypervisor.guestPid(name));
         const difference = Math.abs(found - expected);
         ok(difference < TOLERANCE_SECONDS, `${found} s, while QEMU began at ${expected} s`);
@@ -77,11 +77,11 @@ if (host.available) {
     };
     for (const [title, change] of Object.entries(changes)) {
       await context.step(`does not change with ${title}`, async () => {
-        const [process, before] = [hypervisor.guestPid(RUNNING), await start()];
+        const [process, before] = [hypervisor.guestPid(RUNNING), start()];
         ok(before !== undefined);
         await change();
         equal(hypervisor.guestPid(RUNNING), process);
-        equal(await start(), before);
+        equal(start(), before);
       });
     }
 
@@ -103,11 +103,11 @@ if (host.available) {
     };
     for (const [title, [end, startAgain]] of Object.entries(ends)) {
       await context.step(`ends with ${title}, and is new afterwards`, async () => {
-        const before = await start() ?? NaN;
+        const before = start() ?? NaN;
         await end();
-        equal(await start(), undefined);
+        equal(start(), undefined);
         await startAgain();
-        const after = await start() ?? NaN;
+        const after = start() ?? NaN;
         ok(after > before, `${after} s after ${before} s`);
       });
     }

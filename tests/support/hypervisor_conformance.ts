@@ -191,6 +191,7 @@ export function testHypervisorConformance(
         uuid: "",
         id: 1,
         name,
+        startSeconds: undefined,
         description: undefined,
         definition: "given" as const,
       })),
@@ -205,12 +206,12 @@ export function testHypervisorConformance(
         assert.ok(value !== undefined && value >= 0, `${name} has ${field}`);
       }
       const expected = CONFORMANCE_DOMAINS.find((one) => one.name === name);
-      for (const [group, key] of [["block", "rd.bytes"], ["net", "rx.bytes"]] as const) {
-        const devices = snapshot.devices(group).filter((device) => device.domain === domain);
-        const wanted = group === "block" ? expected?.disks : expected?.interfaces;
-        assert.deepEqual(devices.map(({ target }) => target), [...wanted ?? []]);
-        for (const { index } of devices) {
-          const field = dictionary.deviceFields(group, key)[index];
+      for (const [group, key] of [["block.N", "rd.bytes"], ["net.N", "rx.bytes"]] as const) {
+        const devices = snapshot.namedDevices(group).filter((device) => device.domain === domain);
+        const wanted = group === "block.N" ? expected?.disks : expected?.interfaces;
+        assert.deepEqual(devices.map((device) => device.name), [...wanted ?? []]);
+        for (const { slot } of devices) {
+          const field = dictionary.deviceFields(group, key)[slot];
           assert.ok(snapshot.value(domain, field ?? -1) !== undefined);
         }
       }
