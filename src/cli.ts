@@ -182,8 +182,8 @@ const GROUP_HEADINGS: Readonly<Record<FlagGroup, string>> = {
 };
 
 const HELP_FOOTER = `\
-A flag given twice counts as given last, except --web.listen-address. Values may also be given
-as in --port=9204.
+A flag given twice counts as given last, except those that may be repeated. Values may also be
+given as in --port=9204.
 
 Examples:
   Serve the metrics of this host's instances on port 9204 and log to standard error:

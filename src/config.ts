@@ -9,6 +9,8 @@ import type { ListenAddress } from "./web/listen_address.ts";
 export interface Config {
   /** Connection URI for libvirt. It may hold a password: print it through {@linkcode redactUri} only. */
   readonly uri: string;
+  /** URIs of other hypervisors that may be probed, by the name that a request gives. */
+  readonly probeTargets: ReadonlyMap<string, string>;
   /** Milliseconds that a scrape may take in all. */
   readonly timeoutMilliseconds: number;
   /** Domains asked at the same time. */
@@ -106,6 +108,16 @@ export const FLAGS = {
     default: "qemu:///system",
     description: "Hypervisor to connect to, read-only, as libvirt writes it",
     parse: parseUri,
+  },
+  probeTarget: {
+    name: "probe.target",
+    group: "libvirt",
+    valueName: "NAME=URI",
+    default: undefined,
+    repeatable: true,
+    description:
+      "Another hypervisor, whose page is at /probe?target=NAME; may be repeated, and no other can be asked for",
+    parse: parseProbeTarget,
   },
   timeout: {
     name: "libvirt.timeout",
@@ -338,6 +350,7 @@ export function configFromFlags(given: GivenFlags): Config {
   const addresses = givenValues(FLAGS.listenAddress, given);
   return {
     uri: requiredValue(FLAGS.uri, given),
+    probeTargets: probeTargetsFromFlags(given),
     timeoutMilliseconds: requiredValue(FLAGS.timeout, given),
     concurrency: requiredValue(FLAGS.concurrency, given),
     maximumAbandoned: requiredValue(FLAGS.maximumAbandoned, given),
@@ -384,6 +397,18 @@ function onceFromFlags(given: GivenFlags): OnceFormat | undefined {
 export function isSwitchedOn(flag: SwitchFlag, given: GivenFlags): boolean {
   const last = given.get(flag.name)?.at(-1);
   return last === undefined ? flag.default : last === "true";
+}
+
+function probeTargetsFromFlags(given: GivenFlags): ReadonlyMap<string, string> {
+  const targets = givenValues(FLAGS.probeTarget, given);
+  const byName = new Map(targets.map(({ name, uri }) => [name, uri]));
+  if (byName.size === targets.length) return byName;
+  const twice = targets.find((one, position) =>
+    targets.findIndex(({ name }) => name === one.name) < position
+  );
+  throw new UsageError(
+    `The name ${quote(twice?.name ?? "")} is given to two of --probe.target: name each once`,
+  );
 }
 
 function pathFromFlags(given: GivenFlags): string {
@@ -455,6 +480,28 @@ export function parseUri(text: string): string {
     throw new InvalidValueError(URI_REMEDY);
   }
   return text;
+}
+
+/** A hypervisor that may be probed. */
+export interface ProbeTarget {
+  readonly name: string;
+  /** It may hold a password: print it through {@linkcode redactUri} only. */
+  readonly uri: string;
+}
+
+/**
+ * Reads a target such as `compute2=qemu+tls://compute2.example.com/system`.
+ *
+ * @throws {InvalidValueError} when it has no name of letters, digits, `.`, `_`, `:` and `-`, or no URI
+ */
+export function parseProbeTarget(text: string): ProbeTarget {
+  const { name, uri } = /^(?<name>[\w.:-]{1,100})=(?<uri>.*)$/.exec(text)?.groups ?? {};
+  if (name === undefined || uri === undefined) {
+    throw new InvalidValueError(
+      "give a name and a URI, such as compute2=qemu+tls://compute2.example.com/system",
+    );
+  }
+  return { name, uri: parseUri(uri) };
 }
 
 /**

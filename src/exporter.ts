@@ -7,10 +7,11 @@ import { type Log, openLog, tellOnStandardError, writeToStandardError } from "./
 import { fileDescriptorLimit } from "./metrics/process.ts";
 import { createMetricsPage } from "./metrics_page.ts";
 import { printout } from "./once/printout.ts";
+import { createProbePage, PROBE_PATH } from "./probe.ts";
 import { Scraper } from "./scrape.ts";
 import { buildInfo } from "./version.ts";
 import { connectionLimits } from "./web/request_limits.ts";
-import { startWebServer, type WebServer } from "./web/server.ts";
+import { type PageHandler, startWebServer, type WebServer } from "./web/server.ts";
 
 /** How long libvirt may take to close a connection before the process ends without it. */
 const CLOSE_PATIENCE_MILLISECONDS = 500;
@@ -41,11 +42,11 @@ export async function startExporter(config: Config): Promise<Exporter> {
     format: config.logFormat,
     standardError: writeToStandardError,
   });
-  const hypervisor = await openHypervisor(hypervisorOptions(config));
-  const scraper = newScraper(config, hypervisor, log);
+  const targets = new Targets(config, log);
+  const scraper = await targets.scraper(config.uri);
   const server = await startWebServer({
     listenAddresses: config.listenAddresses,
-    routes: new Map([[config.path, createMetricsPage(scraper, config.collectors)]]),
+    routes: routesOf(config, scraper, targets),
     limits: connectionLimits(fileDescriptorLimit()),
     log,
   });
@@ -74,7 +75,7 @@ export async function startExporter(config: Config): Promise<Exporter> {
     async stop(reason): Promise<void> {
       log.info("Stopping", { reason });
       await server.close(config.timeoutMilliseconds);
-      await close(hypervisor);
+      await targets.close();
       log.info("Stopped");
       log.close();
     },
@@ -98,23 +99,53 @@ export async function printOnce(
     format: config.logFormat,
     standardError: writeToStandardError,
   });
-  const hypervisor = await openHypervisor(hypervisorOptions(config));
-  const scraper = newScraper(config, hypervisor, log);
+  const { hypervisor, scraper } = await openTarget(config, log);
   const { isUp, chunks } = await printout(format, () => scrapeInFull(scraper));
   for (const chunk of chunks) await write(chunk);
   await close(hypervisor);
   return isUp ? 0 : 1;
 }
 
-function hypervisorOptions(config: Config): Parameters<typeof openHypervisor>[0] {
-  const { uri, concurrency, maximumAbandoned } = config;
-  return { uri, concurrency, maximumAbandoned };
+/** The hypervisors that have been asked for, each with its own connection, deadlines and caches. */
+class Targets {
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #opened = new Map<string, Promise<OpenTarget>>();
+
+  constructor(config: Config, log: Log) {
+    this.#config = config;
+    this.#log = log;
+  }
+
+  /**
+   * What scrapes the hypervisor at a URI. libvirt need not be there.
+   *
+   * @throws {NativeLibraryError} without libvirt's client library
+   */
+  async scraper(uri: string): Promise<Scraper> {
+    const opened = this.#opened.get(uri) ?? openTarget({ ...this.#config, uri }, this.#log);
+    this.#opened.set(uri, opened);
+    return (await opened).scraper;
+  }
+
+  /** Closes all connections. */
+  async close(): Promise<void> {
+    const opened = await Promise.all(this.#opened.values());
+    await Promise.all(opened.map(({ hypervisor }) => close(hypervisor)));
+  }
 }
 
-function newScraper(config: Config, hypervisor: Hypervisor, log: Log): Scraper {
+interface OpenTarget {
+  readonly hypervisor: Hypervisor;
+  readonly scraper: Scraper;
+}
+
+async function openTarget(config: Config, log: Log): Promise<OpenTarget> {
+  const { uri, concurrency, maximumAbandoned } = config;
+  const hypervisor = await openHypervisor({ uri, concurrency, maximumAbandoned });
   const { collectors, filter, inactive, identity } = config;
-  const { timeoutMilliseconds, minimumIntervalMilliseconds, uri } = config;
-  return new Scraper({
+  const { timeoutMilliseconds, minimumIntervalMilliseconds } = config;
+  const scraper = new Scraper({
     hypervisor,
     collectors,
     filter,
@@ -126,6 +157,25 @@ function newScraper(config: Config, hypervisor: Hypervisor, log: Log): Scraper {
     build: buildInfo(),
     log,
   });
+  return { hypervisor, scraper };
+}
+
+function routesOf(
+  config: Config,
+  scraper: Scraper,
+  targets: Targets,
+): ReadonlyMap<string, PageHandler> {
+  const { path, collectors, probeTargets } = config;
+  const metrics = [path, createMetricsPage(scraper, collectors)] as const;
+  if (probeTargets.size === 0) return new Map([metrics]);
+  const pages = new Map<string, PageHandler>();
+  const pageOf = async (name: string): Promise<PageHandler> => {
+    const page = pages.get(name) ??
+      createMetricsPage(await targets.scraper(probeTargets.get(name) ?? ""), collectors);
+    pages.set(name, page);
+    return page;
+  };
+  return new Map([metrics, [PROBE_PATH, createProbePage([...probeTargets.keys()], pageOf)]]);
 }
 
 /** Scrapes until every instance is on the page: a hypervisor with thousands of them takes more than one scrape. */

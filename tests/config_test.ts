@@ -21,6 +21,7 @@ import { COLLECTORS } from "../src/metrics/mod.ts";
 Deno.test("configFromFlags() gives the documented defaults when no flag is given", () => {
   assert.deepEqual(configFromFlags(new Map()), {
     uri: "qemu:///system",
+    probeTargets: new Map(),
     timeoutMilliseconds: 2_000,
     concurrency: 4,
     maximumAbandoned: 5,
@@ -41,6 +42,7 @@ Deno.test("configFromFlags() gives the documented defaults when no flag is given
 Deno.test("configFromFlags() takes each flag's value", () => {
   const cases: readonly [name: string, text: string, expected: Record<string, unknown>][] = [
     ["uri", "test:///default", { uri: "test:///default" }],
+    ["probe.target", "b=test:///default", { probeTargets: new Map([["b", "test:///default"]]) }],
     ["libvirt.timeout", "50ms", { timeoutMilliseconds: 50 }],
     ["libvirt.timeout", "10m", { timeoutMilliseconds: 600_000 }],
     ["libvirt.concurrency", "1", { concurrency: 1 }],
@@ -104,6 +106,21 @@ Deno.test("configFromFlags() switches collectors on and off, the last flag count
   );
 });
 
+Deno.test("configFromFlags() takes several targets to probe, each name once", () => {
+  const targets = ["a=test:///default", "b.example:9=qemu+tls://b.example/system"];
+  assert.deepEqual(
+    configFromFlags(given(["probe.target", ...targets])).probeTargets,
+    new Map([
+      ["a", "test:///default"],
+      ["b.example:9", "qemu+tls://b.example/system"],
+    ]),
+  );
+  assert.throws(
+    () => configFromFlags(given(["probe.target", ...targets, "a=test:///x"])),
+    new UsageError('The name "a" is given to two of --probe.target: name each once'),
+  );
+});
+
 Deno.test("configFromFlags() takes --format with --once only", () => {
   assert.equal(configFromFlags(given(["once", "true"], ["format", "json"])).once, "json");
   assert.throws(
@@ -157,6 +174,8 @@ Deno.test("configFromFlags() refuses wrong values in one line with flag, value a
     ["log", ["", "a\nb", "a\0b"], /- for standard error/],
     ["log.level", ["", "INFO", "warning"], /debug, info, warn, error/],
     ["log.format", ["", "text"], /logfmt, json/],
+    ["probe.target", ["", "test:///default", "=test:///a", "a b=test:///a"], /a name and a URI/],
+    ["probe.target", ["a=", "a=host"], /qemu:\/\/\/system/],
     ["domain.include", ["(", "[z-a]", "\\"], /give a regular expression/],
     ["domain.project-exclude", ["*"], /give a regular expression/],
   ];
