@@ -137,7 +137,7 @@ export interface BandwidthLimit {
   readonly floorKilobytesPerSecond: number | undefined;
 }
 
-/** How an interface is shaped. Inbound is what the guest receives. libvirt keeps this true while it runs. */
+/** How an interface is shaped. Inbound is what the guest receives. */
 export interface Bandwidth {
   readonly inbound: BandwidthLimit | undefined;
   readonly outbound: BandwidthLimit | undefined;
