@@ -95,7 +95,6 @@ const EMPTY_DISK: Disk = {
   cache: "",
   discard: "",
   io: "",
-  alias: "",
   isReadOnly: false,
   isShareable: false,
   ioTune: undefined,
@@ -177,7 +176,6 @@ function volumeDisk(target: string, serial: string): Disk {
     sourceProtocol: "rbd",
     driverType: "raw",
     discard: "unmap",
-    alias: `ua-${serial}`,
   };
 }
 
@@ -386,7 +384,6 @@ const FIXTURES: Readonly<Record<string, DomainDescription>> = {
       serial: "c1ndervo-1",
       source: "/guests/d1.img",
       driverType: "raw",
-      alias: "virtio-disk0",
     }],
     interfaces: [{
       ...EMPTY_INTERFACE,
@@ -743,7 +740,6 @@ Deno.test("parseDomainXml() describes disks of all types", async (t) => {
         io: "native",
         discard: "unmap",
         isShareable: true,
-        alias: "virtio-disk0",
       },
     ],
   ];
@@ -1047,7 +1043,7 @@ Deno.test("parseDomainXml() refuses what is there twice and may be there once", 
         "owner",
       ] as const
     ),
-    ...["target", "source", "serial", "driver", "alias", "readonly", "shareable", "iotune"].map(
+    ...["target", "source", "serial", "driver", "readonly", "shareable", "iotune"].map(
       (name) => [device("disk", `<${name}/><${name}/>`), name, "disk"] as const,
     ),
     ...["total_bytes_sec", "write_iops_sec_max_length", "group_name"].map((name) =>

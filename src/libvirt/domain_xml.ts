@@ -117,8 +117,6 @@ export interface Disk {
   readonly discard: string;
   /** How QEMU does its I/O: `native`, `threads` or `io_uring`. */
   readonly io: string;
-  /** libvirt's name of the device, such as `virtio-disk0`, which only a domain that runs is sure to have. */
-  readonly alias: string;
   readonly isReadOnly: boolean;
   readonly isShareable: boolean;
   /** `undefined` when the disk is not throttled. */
@@ -220,7 +218,7 @@ const WANTED: WantedElements = only({
   }),
   devices: only({
     disk: only({
-      ...bare("target", "source", "driver", "alias", "readonly", "shareable"),
+      ...bare("target", "source", "driver", "readonly", "shareable"),
       ...whole("serial", "iotune"),
     }),
     interface: only({
@@ -420,7 +418,6 @@ function readDisk(disk: XmlElement): Disk {
     cache: attributeOf(driver, "cache"),
     discard: attributeOf(driver, "discard"),
     io: attributeOf(driver, "io"),
-    alias: attributeOf(onlyElement(children, "alias"), "name"),
     isReadOnly: onlyElement(children, "readonly") !== undefined,
     isShareable: onlyElement(children, "shareable") !== undefined,
     ioTune: readIoTune(onlyElement(children, "iotune")),

@@ -35,3 +35,27 @@ export const VIRTUAL_CPU: LabelSet = {
   names: ["vcpu"],
   labels: (_domain, { path: [vcpu = ""] }) => [["vcpu", vcpu]],
 };
+
+/** One sample for each disk of the definition. */
+export const DESCRIBED_DISK: LabelSet = {
+  scope: "part",
+  device: "disk",
+  names: ["target_device"],
+  count: ({ disks }) => disks.length,
+  labels({ disks }, position) {
+    const disk = disks[position];
+    return disk === undefined ? undefined : [["target_device", disk.target]];
+  },
+};
+
+/** One sample for each network interface of the definition that has a device on the host. */
+export const DESCRIBED_INTERFACE: LabelSet = {
+  scope: "part",
+  device: "network interface",
+  names: ["target_device"],
+  count: ({ interfaces }) => interfaces.length,
+  labels({ interfaces }, position) {
+    const target = interfaces[position]?.target;
+    return target === undefined ? undefined : [["target_device", target]];
+  },
+};

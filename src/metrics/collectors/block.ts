@@ -21,7 +21,7 @@ function seconds(what: string, help: string, field: string): Family {
 }
 
 /** One sample for each disk of the definition. */
-const DESCRIBED_DISK: LabelSet = {
+const INFORMATION: LabelSet = {
   scope: "part",
   device: "disk",
   names: [
@@ -36,6 +36,8 @@ const DESCRIBED_DISK: LabelSet = {
     "cache",
     "discard",
     "io",
+    "read_only",
+    "shareable",
   ],
   count: ({ disks }) => disks.length,
   labels({ disks }, position) {
@@ -53,6 +55,8 @@ const DESCRIBED_DISK: LabelSet = {
       ["cache", disk.cache],
       ["discard", disk.discard],
       ["io", disk.io],
+      ["read_only", String(disk.isReadOnly)],
+      ["shareable", String(disk.isShareable)],
     ];
   },
 };
@@ -79,7 +83,7 @@ export const block: Collector = {
       type: "info",
       help: "What a disk is; the value is always 1",
       unit: "1",
-      labelSet: DESCRIBED_DISK,
+      labelSet: INFORMATION,
       source: { constant: 1 },
     },
   ],

@@ -1,17 +1,6 @@
 import type { IoTuneLimit } from "../../libvirt/domain_xml.ts";
-import type { Collector, Family, LabelSet } from "../family.ts";
-
-/** One sample for each disk of the definition. */
-const TUNED_DISK: LabelSet = {
-  scope: "part",
-  device: "disk",
-  names: ["target_device"],
-  count: ({ disks }) => disks.length,
-  labels({ disks }, position) {
-    const disk = disks[position];
-    return disk === undefined ? undefined : [["target_device", disk.target]];
-  },
-};
+import { DESCRIBED_DISK } from "../devices.ts";
+import type { Collector, Family } from "../family.ts";
 
 function family(what: string, help: string, unit: string, limit: IoTuneLimit): Family {
   return {
@@ -19,7 +8,7 @@ function family(what: string, help: string, unit: string, limit: IoTuneLimit): F
     type: "gauge",
     help,
     unit,
-    labelSet: TUNED_DISK,
+    labelSet: DESCRIBED_DISK,
     source: {
       path: `<iotune><${limit}>`,
       part: ({ disks }, position) => disks[position]?.ioTune?.limits[limit],

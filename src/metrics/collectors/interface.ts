@@ -1,6 +1,6 @@
 import { fixedAddressesOf } from "../../libvirt/domain_xml.ts";
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { INTERFACE } from "../devices.ts";
+import { DESCRIBED_INTERFACE, INTERFACE } from "../devices.ts";
 import type { Collector, Family, LabelSet } from "../family.ts";
 
 function counter(what: string, help: string, unit: string, field: string): Family {
@@ -14,8 +14,12 @@ function counter(what: string, help: string, unit: string, field: string): Famil
   };
 }
 
+function textOf(number: number | undefined): string {
+  return number === undefined ? "" : String(number);
+}
+
 /** One sample for each network interface of the definition, those without a device on the host (SR-IOV) included. */
-const DESCRIBED_INTERFACE: LabelSet = {
+const INFORMATION: LabelSet = {
   scope: "part",
   device: "network interface",
   names: [
@@ -26,6 +30,10 @@ const DESCRIBED_INTERFACE: LabelSet = {
     "bridge",
     "network",
     "mtu",
+    "vlan",
+    "virtual_port",
+    "driver",
+    "queues",
     "port_id",
     "fixed_ips",
   ],
@@ -40,7 +48,11 @@ const DESCRIBED_INTERFACE: LabelSet = {
       ["type", found.type],
       ["bridge", found.bridge],
       ["network", found.network],
-      ["mtu", found.mtuBytes === undefined ? "" : String(found.mtuBytes)],
+      ["mtu", textOf(found.mtuBytes)],
+      ["vlan", found.vlanTags.join(",")],
+      ["virtual_port", found.virtualPortType],
+      ["driver", found.driverName],
+      ["queues", textOf(found.queues)],
       ["port_id", found.neutronPortId],
       ["fixed_ips", fixedAddressesOf(nova, found.neutronPortId).join(",")],
     ];
@@ -63,11 +75,22 @@ export const interfaces: Collector = {
     counter("transmit_errors", "Errors on the way from the guest", "errors", "tx.errs"),
     counter("transmit_drops", "Packets from the guest that were dropped", "packets", "tx.drop"),
     {
+      name: "libvirt_nova_instance_interface_link_up",
+      type: "gauge",
+      help: "Whether the guest sees the link as up: it is unless somebody has set it down",
+      unit: "1 or 0",
+      labelSet: DESCRIBED_INTERFACE,
+      source: {
+        path: "<link state>",
+        part: ({ interfaces }, position) => interfaces[position]?.linkState === "down" ? 0 : 1,
+      },
+    },
+    {
       name: "libvirt_nova_instance_interface_info",
       type: "info",
       help: "What a network interface is; the value is always 1",
       unit: "1",
-      labelSet: DESCRIBED_INTERFACE,
+      labelSet: INFORMATION,
       source: { constant: 1 },
     },
   ],

@@ -1,21 +1,10 @@
 import type { BandwidthLimit, NetworkInterface } from "../../libvirt/domain_xml.ts";
-import type { Collector, Family, LabelSet } from "../family.ts";
+import { DESCRIBED_INTERFACE } from "../devices.ts";
+import type { Collector, Family } from "../family.ts";
 
 /** `tc` takes libvirt's kilobytes of a rate for 1000 bytes, those of a burst for 1024. Source: tc(8). */
 const RATE_KILOBYTE = 1000;
 const BURST_KILOBYTE = 1024;
-
-/** One sample for each network interface of the definition that has a device on the host. */
-const TUNED_INTERFACE: LabelSet = {
-  scope: "part",
-  device: "network interface",
-  names: ["target_device"],
-  count: ({ interfaces }) => interfaces.length,
-  labels({ interfaces }, position) {
-    const target = interfaces[position]?.target;
-    return target === undefined ? undefined : [["target_device", target]];
-  },
-};
 
 function family(
   what: string,
@@ -30,7 +19,7 @@ function family(
     type: "gauge",
     help,
     unit,
-    labelSet: TUNED_INTERFACE,
+    labelSet: DESCRIBED_INTERFACE,
     source: {
       path: `<bandwidth>${path}`,
       part({ interfaces }, position) {
