@@ -38,6 +38,7 @@ const INFORMATION: LabelSet = {
     "io",
     "read_only",
     "shareable",
+    "tune_group",
   ],
   count: ({ disks }) => disks.length,
   labels({ disks }, position) {
@@ -57,6 +58,7 @@ const INFORMATION: LabelSet = {
       ["io", disk.io],
       ["read_only", String(disk.isReadOnly)],
       ["shareable", String(disk.isShareable)],
+      ["tune_group", disk.ioTune?.groupName ?? ""],
     ];
   },
 };

@@ -15,6 +15,7 @@ const DESCRIBED_INSTANCE: LabelSet = {
     "root_type",
     "nova_version",
     "hypervisor",
+    "os_type",
     "architecture",
     "machine",
   ],
@@ -32,6 +33,7 @@ const DESCRIBED_INSTANCE: LabelSet = {
       ["root_type", nova?.rootType ?? ""],
       ["nova_version", nova?.packageVersion ?? ""],
       ["hypervisor", description.hypervisorType],
+      ["os_type", description.operatingSystemType],
       ["architecture", description.architecture],
       ["machine", description.machineType],
     ];
