@@ -7,15 +7,24 @@ cd "$(dirname "$0")"
 
 functions='virInitialize|virSetErrorFunc|virGetLastError'
 functions+='|virEventRegisterDefaultImpl|virEventRunDefaultImpl'
-functions+='|virConnectOpenReadOnly|virConnectClose|virConnectIsAlive|virConnectGetLibVersion|virConnectSetKeepAlive'
+functions+='|virConnectOpenReadOnly|virConnectClose|virConnectIsAlive|virConnectSetKeepAlive'
+functions+='|virConnectGetType|virConnectGetVersion|virConnectGetLibVersion|virGetVersion'
 functions+='|virConnectListAllDomains|virConnectGetAllDomainStats|virDomainListGetStats|virDomainStatsRecordListFree'
 functions+='|virConnectDomainEventRegisterAny|virConnectDomainEventDeregisterAny'
 functions+='|virDomainRef|virDomainFree|virDomainGetID|virDomainGetName|virDomainGetUUID|virDomainGetXMLDesc'
-functions+='|virDomainGetCPUStats|virDomainMemoryStats|virDomainBlockStats|virDomainInterfaceStats'
-functions+='|virDomainIsActive|virDomainGetControlInfo'
+functions+='|virDomainGetCPUStats|virDomainMemoryStats|virDomainBlockStats|virDomainBlockStatsFlags|virDomainInterfaceStats'
+functions+='|virDomainGetInfo|virDomainGetMaxVcpus|virDomainGetVcpus|virDomainGetJobStats|virDomainSnapshotNum'
+functions+='|virDomainIsActive|virDomainGetControlInfo|virTypedParamsFree'
+functions+='|virNodeGetInfo|virNodeGetCPUStats|virNodeGetMemoryStats'
+functions+='|virConnectListAllStoragePools|virStoragePoolFree|virStoragePoolGetName|virStoragePoolGetUUID'
+functions+='|virStoragePoolGetInfo|virStoragePoolNumOfVolumes|virStoragePoolGetAutostart|virStoragePoolIsPersistent'
+functions+='|virStoragePoolListAllVolumes|virStorageVolFree|virStorageVolGetName|virStorageVolGetInfo'
+functions+='|virConnectListAllNetworks|virNetworkFree|virNetworkGetName|virNetworkGetUUID|virNetworkGetBridgeName'
+functions+='|virNetworkIsActive|virNetworkIsPersistent|virNetworkGetAutostart|virNetworkGetDHCPLeases'
 
 types='virErrorNumber|virErrorDomain|virDomainStatsTypes|virConnectGetAllDomainStatsFlags|virTypedParameterType'
 types+='|virDomainMemoryStatTags|virDomainEventID|virConnectListAllDomainsFlags|virDomainControlState'
+types+='|virConnectListAllStoragePoolsFlags|virDomainCheckpointPtr'
 
 bindgen wrapper.h \
   --output src/bindings.rs \
@@ -23,7 +32,7 @@ bindgen wrapper.h \
   --dynamic-link-require-all \
   --allowlist-function "($functions)" \
   --allowlist-type "($types)" \
-  --allowlist-var "VIR_UUID_BUFLEN" \
+  --allowlist-var "VIR_UUID_BUFLEN|VIR_NODE_(CPU|MEMORY)_STATS_FIELD_LENGTH" \
   --wrap-unsafe-ops \
   --rust-target 1.85 --rust-edition 2024 \
   --no-layout-tests \

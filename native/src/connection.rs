@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::bindings;
 use crate::dictionary::text;
@@ -73,6 +73,8 @@ pub struct Connection {
     callbacks: Vec<c_int>,
     serial: u64,
     knows_nowait: AtomicBool,
+    knows_block_parameters: AtomicBool,
+    has_bulk: OnceLock<bool>,
     daemon_version: u64,
 }
 
@@ -118,6 +120,8 @@ impl Connection {
             callbacks: Vec::new(),
             serial,
             knows_nowait: AtomicBool::new(true),
+            knows_block_parameters: AtomicBool::new(true),
+            has_bulk: OnceLock::new(),
             daemon_version: 0,
         };
         // SAFETY: the connection is open and the number may be written to. Where the call fails the version
@@ -178,6 +182,28 @@ impl Connection {
         self.knows_nowait.store(false, Ordering::Relaxed);
     }
 
+    /// False once the driver has refused `virDomainBlockStatsFlags`.
+    pub fn knows_block_parameters(&self) -> bool {
+        self.knows_block_parameters.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the driver refused `virDomainBlockStatsFlags`.
+    pub fn forget_block_parameters(&self) {
+        self.knows_block_parameters.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the driver's bulk statistics go beyond the state (QEMU's do, the test driver's do not); `None` while no
+    /// domain has told.
+    pub fn has_bulk(&self) -> Option<bool> {
+        self.has_bulk.get().copied()
+    }
+
+    /// Notes whether the driver's bulk statistics go beyond the state.
+    pub fn note_bulk(&self, has_bulk: bool) {
+        // What the first domains told stays true for the driver.
+        let _ = self.has_bulk.set(has_bulk);
+    }
+
     /// Whether reading a definition waits for whatever else is being done to the domain.
     pub fn definition_needs_job(&self) -> bool {
         self.daemon_version >= DEFINITION_NEEDS_JOB_SINCE
@@ -221,6 +247,14 @@ impl Connection {
             >(on_block_job)
         }
         .into();
+        // SAFETY: see above; callbacks for tuning have a list of parameters and its length.
+        let tuning: Generic = unsafe {
+            std::mem::transmute::<
+                unsafe extern "C" fn(_, _, bindings::virTypedParameterPtr, c_int, *mut c_void),
+                unsafe extern "C" fn(_, _, *mut c_void),
+            >(on_tuning)
+        }
+        .into();
         for (event, callback) in [
             (bindings::VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle),
             (bindings::VIR_DOMAIN_EVENT_ID_REBOOT, plain),
@@ -229,6 +263,8 @@ impl Connection {
             (bindings::VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, device),
             // The end of a copy may have put another kind of storage behind a disk.
             (bindings::VIR_DOMAIN_EVENT_ID_BLOCK_JOB, block_job),
+            // Limits of disks and CPUs, which the definition has too, changed.
+            (bindings::VIR_DOMAIN_EVENT_ID_TUNABLE, tuning),
         ] {
             let opaque = Arc::into_raw(Arc::clone(changes)).cast_mut().cast::<c_void>();
             // SAFETY: the connection is open; a null domain means all of them; `opaque` is a counted
@@ -422,6 +458,17 @@ unsafe extern "C" fn on_block_job(
     _disk: *const c_char,
     _kind: c_int,
     _status: c_int,
+    opaque: *mut c_void,
+) {
+    // SAFETY: libvirt calls with the arguments that `note` demands.
+    unsafe { note(domain, opaque) };
+}
+
+unsafe extern "C" fn on_tuning(
+    _connection: *mut bindings::virConnect,
+    domain: *mut bindings::virDomain,
+    _parameters: bindings::virTypedParameterPtr,
+    _count: c_int,
     opaque: *mut c_void,
 ) {
     // SAFETY: libvirt calls with the arguments that `note` demands.

@@ -39,6 +39,11 @@ impl Dictionary {
         number
     }
 
+    /// The string with this number; empty when there is none.
+    pub fn string(&self, number: u32) -> &[u8] {
+        self.strings.get(number as usize).map_or(&[], AsRef::as_ref)
+    }
+
     /// Empties the table when it has outgrown its limit. Numbers given out before are void then, so this
     /// may only be called between scrapes.
     pub fn start_anew_when_full(&mut self) {

@@ -22,6 +22,14 @@ pub mod code {
     pub const OPERATION_UNSUPPORTED: i32 = bindings::VIR_ERR_OPERATION_UNSUPPORTED.cast_signed();
     /// The domain's configuration does not support it.
     pub const CONFIG_UNSUPPORTED: i32 = bindings::VIR_ERR_CONFIG_UNSUPPORTED.cast_signed();
+    /// The system refused something, for example to open a file.
+    pub const SYSTEM_ERROR: i32 = bindings::VIR_ERR_SYSTEM_ERROR.cast_signed();
+    /// The storage pool does not exist any more.
+    pub const NO_STORAGE_POOL: i32 = bindings::VIR_ERR_NO_STORAGE_POOL.cast_signed();
+    /// The storage volume does not exist any more.
+    pub const NO_STORAGE_VOLUME: i32 = bindings::VIR_ERR_NO_STORAGE_VOL.cast_signed();
+    /// The network does not exist any more.
+    pub const NO_NETWORK: i32 = bindings::VIR_ERR_NO_NETWORK.cast_signed();
     /// Not a libvirt code: the shim stopped waiting, or did not ask.
     pub const NONE: i32 = 0;
 }

@@ -11,36 +11,31 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bindings;
+use crate::bulk;
+use crate::call_times::{CallLog, CallTime, CallTimes};
 use crate::connection::{Connection, Domain, Uuid, uuid_text};
 use crate::connector::{ConnectionCounts, Connector, Undertaker};
 use crate::dictionary::{Additions, Dictionary};
-use crate::error::{LibvirtError, code};
+use crate::domain_calls::{self, Occupation};
+use crate::error::LibvirtError;
+use crate::host::{Entity, HostCall, HostReading};
 use crate::library::{Library, rest_event_loop};
 use crate::pool::{Abandoned, Answer, Limits, Need, Outcome, Pool, Subject, Task};
-use crate::stats::{self, Row, SharedDictionary};
+use crate::reader::{self, Devices, Marks, Reader, Reading};
+use crate::row::{Row, SharedDictionary, lock};
 
 /// Strings that the dictionary holds before it starts anew: far more than a full host has at a time
 /// (200 guests with 10 disks and NICs have about 10,000).
 const DICTIONARY_LIMIT: usize = 200_000;
 
-/// Present in a bulk record exactly when the guest's monitor was asked for its balloon: QEMU's driver adds it
-/// right after that question (`qemuDomainMemoryStatsInternal`, libvirt 9.0).
-const BALLOON_WAS_ASKED: &str = "balloon.rss";
+/// Why there is nothing from a call that was given up.
+const LATE: &str = "libvirt did not answer in time";
+
+/// Why there is nothing from a call that was not made.
+const NOT_ASKED: &str = "not asked while earlier calls are out";
 
 /// Present in a bulk record of a running domain whenever the driver has the interface group at all.
 const INTERFACES_WERE_ASKED: &str = "net.count";
-
-/// Present in a bulk record exactly when the guest's monitor was asked for its disks.
-const BLOCKS_WERE_ASKED: &str = "block.0.rd.reqs";
-
-/// The devices that per-device calls ask for, by target name.
-#[derive(Debug, Default)]
-pub struct Devices {
-    /// Disks (`vda`).
-    pub disks: Vec<String>,
-    /// Interfaces (`tap…`).
-    pub interfaces: Vec<String>,
-}
 
 /// A domain that the last survey did not have.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,7 +44,7 @@ pub struct Appeared {
     pub handle: u32,
     /// 8-4-4-4-12 hexadecimal digits.
     pub uuid: String,
-    /// libvirt's id of this run.
+    /// libvirt's id of this run; -1 when it is shut off.
     pub id: i32,
     /// libvirt's name.
     pub name: String,
@@ -60,7 +55,7 @@ pub struct Appeared {
 pub struct Survey {
     /// Set when there is no list; the rest is empty then.
     pub failure: Option<LibvirtError>,
-    /// The active domains, in libvirt's order.
+    /// The domains, in libvirt's order: the active ones, and with `inactive` those that are shut off.
     pub handles: Vec<u32>,
     /// Those of them that are new.
     pub appeared: Vec<Appeared>,
@@ -102,13 +97,13 @@ pub enum Verdict {
 pub struct Failure {
     /// One of them.
     pub error: LibvirtError,
-    /// A domain that it concerned.
-    pub handle: u32,
+    /// A domain that it concerned; none for a call about the host.
+    pub handle: Option<u32>,
     /// How many there were.
     pub count: u32,
 }
 
-/// The values of the surveyed domains, as columns: domain `i` has the fields and values at
+/// The values of the asked domains, as columns: domain `i` has the fields and values at
 /// `offsets[i]..offsets[i + 1]`, ascending by field number.
 #[derive(Debug, Default)]
 pub struct Measurement {
@@ -130,8 +125,12 @@ pub struct Measurement {
     pub dictionary_base: u32,
     /// See `dictionary_base`.
     pub dictionary_strings: Vec<String>,
+    /// What the calls about the host gave.
+    pub entities: Vec<Entity>,
     /// What failed, counted.
     pub failures: Vec<Failure>,
+    /// The calls since the last measurement, by function.
+    pub call_times: BTreeMap<&'static str, CallTime>,
 }
 
 /// The state of the connection and of what is out.
@@ -154,6 +153,18 @@ pub struct Question {
     pub call_limit: Duration,
     /// Groups of `virDomainStatsTypes`.
     pub groups: u32,
+    /// Calls about domains, see `reader::call`.
+    pub domain_calls: u32,
+    /// Calls about the host, see `HostCall`.
+    pub host_calls: u32,
+    /// Whether domains that are shut off are listed.
+    pub inactive: bool,
+}
+
+impl Question {
+    fn limits(&self) -> Limits {
+        Limits { task: self.call_limit, all: self.deadline }
+    }
 }
 
 /// Where an answer goes.
@@ -162,7 +173,7 @@ pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
 enum Command {
     Survey(Question, Reply<Survey>),
     Describe(Question, Vec<u32>, Reply<Vec<Description>>),
-    Measure(Question, Reply<Measurement>),
+    Measure(Question, Vec<u32>, Reply<Measurement>),
     Devices(u32, Devices),
     Status(Reply<Status>),
     Close(Reply<()>),
@@ -197,7 +208,7 @@ impl Hypervisor {
             next_handle: 0,
             domains: Vec::new(),
             devices: HashMap::new(),
-            has_bulk: false,
+            call_times: CallTimes::default(),
         };
         thread::Builder::new()
             .name(String::from("libvirt-survey"))
@@ -205,7 +216,7 @@ impl Hypervisor {
         Ok(Self { commands })
     }
 
-    /// Lists the active domains and reads what needs no monitor.
+    /// Lists the domains and reads what needs no monitor.
     pub fn survey(&self, question: Question, reply: Reply<Survey>) {
         self.send(Command::Survey(question, reply));
     }
@@ -215,9 +226,9 @@ impl Hypervisor {
         self.send(Command::Describe(question, handles, reply));
     }
 
-    /// Reads the rest of the values of the surveyed domains and returns all of them.
-    pub fn measure(&self, question: Question, reply: Reply<Measurement>) {
-        self.send(Command::Measure(question, reply));
+    /// Reads the rest of the values of surveyed domains, and what is asked about the host.
+    pub fn measure(&self, question: Question, handles: Vec<u32>, reply: Reply<Measurement>) {
+        self.send(Command::Measure(question, handles, reply));
     }
 
     /// Says which devices a domain has, for calls that need their names.
@@ -286,17 +297,31 @@ struct Coordinator {
     next_handle: u32,
     domains: Vec<Surveyed>,
     devices: HashMap<u32, Arc<Devices>>,
-    /// Whether the driver's bulk statistics go beyond the state (QEMU's do, the test driver's do not).
-    has_bulk: bool,
+    /// The calls since the last measurement.
+    call_times: CallTimes,
+}
+
+type Work<T> = Box<dyn FnOnce(&CallLog) -> Answer<T> + Send>;
+
+/// A task before it has its log.
+struct Job<T> {
+    subject: Subject,
+    lane: u64,
+    need: Need,
+    work: Work<T>,
+}
+
+/// What a task of a measurement is about: a surveyed domain, by position, or the host.
+#[derive(Clone, Copy)]
+enum Owner {
+    Domain(usize),
+    Host(HostCall),
 }
 
 /// What a task of a measurement found.
-#[derive(Default)]
-struct Reading {
-    row: Row,
-    errors: Vec<LibvirtError>,
-    is_gone: bool,
-    is_busy: bool,
+enum Found {
+    Domain(Reading),
+    Host(HostReading),
 }
 
 impl Coordinator {
@@ -307,7 +332,9 @@ impl Coordinator {
                 Command::Describe(question, handles, reply) => {
                     reply(self.describe(question, &handles));
                 }
-                Command::Measure(question, reply) => reply(self.measure(question)),
+                Command::Measure(question, handles, reply) => {
+                    reply(self.measure(question, &handles));
+                }
                 Command::Devices(handle, devices) => {
                     self.devices.insert(handle, Arc::new(devices));
                 }
@@ -322,14 +349,27 @@ impl Coordinator {
         }
     }
 
-    /// Runs tasks on the pool.
-    fn run<T: Send + 'static>(&self, tasks: Vec<Task<T>>, limits: Limits) -> Vec<Outcome<T>> {
+    /// Runs tasks on the pool and keeps what their calls took.
+    fn run<T: Send + 'static>(&mut self, jobs: Vec<Job<T>>, limits: Limits) -> Vec<Outcome<T>> {
         let _rest = rest_event_loop();
-        self.pool.run(tasks, limits, &mut || {
+        let mut logs = Vec::with_capacity(jobs.len());
+        let tasks = jobs
+            .into_iter()
+            .map(|Job { subject, lane, need, work }| {
+                let log = Arc::new(CallLog::default());
+                logs.push(Arc::clone(&log));
+                Task { subject, lane, need, work: Box::new(move || work(&log)) }
+            })
+            .collect();
+        let outcomes = self.pool.run(tasks, limits, &mut || {
             if let Some(connection) = &self.connection {
                 self.nudger.nudge(connection);
             }
-        })
+        });
+        for log in logs {
+            self.call_times.close(&log, limits.task, limits.all);
+        }
+        outcomes
     }
 
     fn status(&self) -> Status {
@@ -338,13 +378,13 @@ impl Coordinator {
     }
 
     fn survey(&mut self, question: Question) -> Survey {
-        stats::lock(&self.dictionary).start_anew_when_full();
+        lock(&self.dictionary).start_anew_when_full();
         let listed = match self.list(question) {
             Err(error) if error.1 => self.list(question),
             other => other,
         };
         match listed {
-            Ok((connection, list)) => self.enrol(question, connection, list),
+            Ok((connection, list)) => self.enrol(question, &connection, list),
             Err((failure, _)) => {
                 // Domains of a survey that failed must not be measured as if they were current.
                 self.bury_domains();
@@ -353,30 +393,32 @@ impl Coordinator {
         }
     }
 
-    /// The active domains; an error says also whether another try may help, the connection having been lost.
+    /// The domains; an error says also whether another try may help, the connection having been lost.
     #[expect(clippy::type_complexity, reason = "used once")]
     fn list(
-        &self,
+        &mut self,
         question: Question,
     ) -> Result<(Arc<Connection>, Vec<(Domain, Row)>), (LibvirtError, bool)> {
         const CALL: &str = "virConnectGetAllDomainStats";
         let connection =
             self.connector.acquire(question.deadline).map_err(|error| (error, false))?;
-        let groups = question.groups & stats::GROUPS_WITHOUT_MONITOR
-            | bindings::VIR_DOMAIN_STATS_STATE
-            | bindings::VIR_DOMAIN_STATS_INTERFACE;
+        let mut groups =
+            question.groups & bulk::GROUPS_WITHOUT_MONITOR | bindings::VIR_DOMAIN_STATS_STATE;
+        if connection.has_bulk().is_none() {
+            // Whether there are any tells what the driver can do.
+            groups |= bindings::VIR_DOMAIN_STATS_INTERFACE;
+        }
         let (asked, dictionary) = (Arc::clone(&connection), Arc::clone(&self.dictionary));
-        let task = Task {
+        let job = Job {
             subject: Subject::Connection(connection.serial()),
             lane: connection.serial(),
             need: Need::Nothing,
-            work: Box::new(move || Answer {
-                value: stats::all_domains(&asked, groups, &dictionary),
+            work: Box::new(move |log: &CallLog| Answer {
+                value: bulk::all_domains(&asked, groups, question.inactive, log, &dictionary),
                 is_lost: false,
             }),
         };
-        let limits = Limits { task: question.call_limit, all: question.deadline };
-        match self.run(vec![task], limits).pop() {
+        match self.run(vec![job], question.limits()).pop() {
             Some(Outcome::Done(Ok(list))) => Ok((connection, list)),
             Some(Outcome::Done(Err(error))) => Err((error, !connection.is_alive())),
             _ => {
@@ -393,7 +435,7 @@ impl Coordinator {
     fn enrol(
         &mut self,
         question: Question,
-        connection: Arc<Connection>,
+        connection: &Arc<Connection>,
         list: Vec<(Domain, Row)>,
     ) -> Survey {
         let is_same = self
@@ -402,15 +444,16 @@ impl Coordinator {
             .is_some_and(|previous| previous.serial() == connection.serial());
         if !is_same {
             self.bury_domains();
-            self.connection = Some(connection);
+            self.connection = Some(Arc::clone(connection));
         }
         let noted = self.connector.changes().take();
-        let interfaces_were_asked =
-            stats::lock(&self.dictionary).number(INTERFACES_WERE_ASKED.as_bytes());
+        let interfaces_were_asked = lock(&self.dictionary).number(INTERFACES_WERE_ASKED.as_bytes());
         let mut survey = Survey::default();
         let mut roster = HashMap::with_capacity(list.len());
         let mut domains = Vec::with_capacity(list.len());
-        self.has_bulk = list.iter().any(|(_, row)| row.has(interfaces_were_asked));
+        if connection.has_bulk().is_none() && list.iter().any(|(domain, _)| domain.id() >= 0) {
+            connection.note_bulk(list.iter().any(|(_, row)| row.has(interfaces_were_asked)));
+        }
         for (domain, row) in list {
             let key = (domain.uuid(), domain.id());
             let known = self.roster.get(&key).copied();
@@ -440,13 +483,13 @@ impl Coordinator {
 
     /// Finds out about domains whose call was lost with its connection: when the domain is gone, or libvirt says
     /// that its monitor is not occupied, no worker of the daemon is at it any more.
-    fn release_orphans(&self, question: Question) {
+    fn release_orphans(&mut self, question: Question) {
         let orphans: HashSet<Subject> = self.pool.orphans().into_iter().collect();
         if orphans.is_empty() {
             return;
         }
         let mut gone = orphans.clone();
-        let mut tasks = Vec::new();
+        let mut jobs = Vec::new();
         for surveyed in &self.domains {
             let subject = subject(&surveyed.domain);
             if !gone.remove(&subject) {
@@ -454,15 +497,15 @@ impl Coordinator {
             }
             let domain = Arc::clone(&surveyed.domain);
             let lane = domain.connection().serial();
-            let work = Box::new(move || Answer {
-                value: (subject, stats::is_monitor_occupied(&domain)),
+            let work = Box::new(move |log: &CallLog| Answer {
+                value: (subject, domain_calls::occupation(&domain, log)),
                 is_lost: false,
             });
-            tasks.push(Task { subject, lane, need: Need::Nothing, work });
+            jobs.push(Job { subject, lane, need: Need::Nothing, work });
         }
-        let limits = Limits { task: question.call_limit, all: question.deadline };
-        let free = self.run(tasks, limits).into_iter().filter_map(|outcome| match outcome {
-            Outcome::Done((subject, Ok(false))) => Some(subject),
+        let outcomes = self.run(jobs, question.limits());
+        let free = outcomes.into_iter().filter_map(|outcome| match outcome {
+            Outcome::Done((subject, Ok(Occupation::None | Occupation::Job))) => Some(subject),
             _ => None,
         });
         for subject in gone.into_iter().chain(free) {
@@ -470,291 +513,270 @@ impl Coordinator {
         }
     }
 
-    fn describe(&self, question: Question, handles: &[u32]) -> Vec<Description> {
+    fn describe(&mut self, question: Question, handles: &[u32]) -> Vec<Description> {
         const CALL: &str = "virDomainGetXMLDesc";
         let wanted: HashSet<u32> = handles.iter().copied().collect();
-        let domains: Vec<&Surveyed> =
-            self.domains.iter().filter(|domain| wanted.contains(&domain.handle)).collect();
+        let domains: Vec<(u32, Arc<Domain>)> = self
+            .domains
+            .iter()
+            .filter(|surveyed| wanted.contains(&surveyed.handle))
+            .map(|surveyed| (surveyed.handle, Arc::clone(&surveyed.domain)))
+            .collect();
         let needs_job =
             self.connection.as_ref().is_some_and(|connection| connection.definition_needs_job());
-        let tasks = domains
+        let jobs = domains
             .iter()
-            .map(|surveyed| {
-                let domain = Arc::clone(&surveyed.domain);
-                let work = move || {
-                    let value = stats::xml(&domain);
+            .map(|(_, domain)| {
+                let domain = Arc::clone(domain);
+                let (subject, lane) = (subject(&domain), domain.connection().serial());
+                // One that is shut off has no monitor.
+                let need =
+                    if needs_job && domain.id() >= 0 { Need::Monitor } else { Need::Nothing };
+                let work = move |log: &CallLog| {
+                    let value = domain_calls::xml(&domain, log);
                     Answer { value, is_lost: !domain.connection().is_alive() }
                 };
-                Task {
-                    subject: subject(&surveyed.domain),
-                    lane: surveyed.domain.connection().serial(),
-                    need: if needs_job { Need::Monitor } else { Need::Nothing },
-                    work: Box::new(work) as Box<_>,
-                }
+                Job { subject, lane, need, work: Box::new(work) as Box<_> }
             })
             .collect();
-        let limits = Limits { task: question.call_limit, all: question.deadline };
-        let outcomes = self.run(tasks, limits);
+        let outcomes = self.run(jobs, question.limits());
         domains
             .into_iter()
             .zip(outcomes)
-            .map(|(surveyed, outcome)| {
+            .map(|((handle, domain), outcome)| {
                 let definition = match outcome {
                     Outcome::Done(definition) => definition,
                     Outcome::Late => {
-                        self.connector.replace(surveyed.domain.connection().serial());
-                        Err(LibvirtError::own(CALL, "libvirt did not answer in time"))
+                        self.connector.replace(domain.connection().serial());
+                        Err(LibvirtError::own(CALL, LATE))
                     }
                     Outcome::Quarantined | Outcome::Withheld => {
-                        Err(LibvirtError::own(CALL, "not asked while earlier calls are out"))
+                        Err(LibvirtError::own(CALL, NOT_ASKED))
                     }
                 };
-                Description { handle: surveyed.handle, definition }
+                Description { handle, definition }
             })
             .collect()
     }
 
-    fn measure(&mut self, question: Question) -> Measurement {
-        let marks = {
-            let mut dictionary = stats::lock(&self.dictionary);
-            Marks {
-                balloon: dictionary.number(BALLOON_WAS_ASKED.as_bytes()),
-                block: dictionary.number(BLOCKS_WERE_ASKED.as_bytes()),
-            }
-        };
-        let mut owners = Vec::new();
-        let mut tasks = Vec::new();
-        for (index, surveyed) in self.domains.iter().enumerate() {
-            for (need, work) in self.plan(surveyed, question.groups, marks) {
-                owners.push(index);
-                tasks.push(Task {
-                    subject: subject(&surveyed.domain),
-                    lane: surveyed.domain.connection().serial(),
-                    need,
-                    work,
-                });
-            }
-        }
-        let limits = Limits { task: question.call_limit, all: question.deadline };
-        let outcomes = self.run(tasks, limits);
-        let mut verdicts = vec![Verdict::Complete; self.domains.len()];
-        let mut errors = Vec::new();
-        for (index, outcome) in owners.into_iter().zip(outcomes) {
-            let surveyed = &mut self.domains[index];
-            let verdict = match outcome {
-                Outcome::Done(reading) => {
-                    let verdict = reading.verdict();
-                    surveyed.row.append(reading.row);
-                    errors.push((index, reading.errors));
-                    verdict
-                }
-                Outcome::Late => Verdict::Late,
-                Outcome::Quarantined => Verdict::Quarantined,
-                Outcome::Withheld => Verdict::Withheld,
-            };
-            verdicts[index] = verdicts[index].max(verdict);
-        }
-        self.find_gone(limits, &mut verdicts);
-        let mut failures = Failures::default();
-        for (index, errors) in errors {
-            if verdicts[index] != Verdict::Gone {
-                failures.count(self.domains[index].handle, errors);
-            }
-        }
-        if verdicts.contains(&Verdict::Late)
+    fn measure(&mut self, question: Question, handles: &[u32]) -> Measurement {
+        let positions: HashMap<u32, usize> = self
+            .domains
+            .iter()
+            .enumerate()
+            .map(|(position, surveyed)| (surveyed.handle, position))
+            .collect();
+        let asked: Vec<Option<usize>> =
+            handles.iter().map(|handle| positions.get(handle).copied()).collect();
+        let mut results: BTreeMap<usize, DomainResult> = asked
+            .iter()
+            .flatten()
+            .map(|&position| (position, DomainResult::new(&self.domains[position])))
+            .collect();
+        let (owners, jobs): (Vec<Owner>, Vec<Job<Found>>) = self
+            .domain_jobs(question, results.keys().copied())
+            .into_iter()
+            .chain(self.host_jobs(question))
+            .unzip();
+        let outcomes = self.run(jobs, question.limits());
+        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Late))
             && let Some(connection) = &self.connection
         {
             self.connector.replace(connection.serial());
         }
-        let rows = self.domains.iter_mut().map(|surveyed| std::mem::take(&mut surveyed.row));
-        let additions = stats::lock(&self.dictionary).additions();
-        columns(rows, &verdicts, additions, failures)
+        let mut failures = Failures::default();
+        let mut entities = Vec::new();
+        for (owner, outcome) in owners.into_iter().zip(outcomes) {
+            match owner {
+                Owner::Domain(position) => {
+                    if let Some(result) = results.get_mut(&position) {
+                        result.add(outcome);
+                    }
+                }
+                Owner::Host(call) => {
+                    let reading = host_reading(call, outcome);
+                    entities.extend(reading.entities);
+                    failures.count(None, reading.errors);
+                }
+            }
+        }
+        self.find_gone(question.limits(), &mut results);
+        for (&position, result) in &mut results {
+            result.row.sort();
+            if result.verdict != Verdict::Gone {
+                let handle = self.domains[position].handle;
+                failures.count(Some(handle), std::mem::take(&mut result.errors));
+            }
+        }
+        let rows = asked.iter().map(|position| position.and_then(|one| results.get(&one)));
+        Measurement {
+            entities,
+            failures: failures.0.into_values().collect(),
+            call_times: std::mem::take(&mut self.call_times).into_inner(),
+            ..columns(rows, lock(&self.dictionary).additions())
+        }
+    }
+
+    /// The tasks for domains at these positions. What needs no monitor is a task of its own, so that a hung guest keeps
+    /// it. A domain that is shut off is not asked.
+    fn domain_jobs(
+        &self,
+        question: Question,
+        positions: impl Iterator<Item = usize>,
+    ) -> Vec<(Owner, Job<Found>)> {
+        let marks = Marks::new(&self.dictionary);
+        let has_bulk =
+            self.connection.as_ref().and_then(|connection| connection.has_bulk()).unwrap_or(false);
+        let mut jobs = Vec::new();
+        for position in positions {
+            let Surveyed { handle, domain, .. } = &self.domains[position];
+            if domain.id() < 0 {
+                continue;
+            }
+            let devices = self.devices.get(handle).cloned().unwrap_or_default();
+            let disks = devices.disks.len();
+            let reader = Reader {
+                domain: Arc::clone(domain),
+                dictionary: Arc::clone(&self.dictionary),
+                devices,
+                marks,
+            };
+            for step in reader::plan(question.groups, question.domain_calls, has_bulk, disks) {
+                let reader = reader.clone();
+                let work = move |log: &CallLog| {
+                    let reading = reader.read(step, log);
+                    let is_lost =
+                        !reading.errors.is_empty() && !reader.domain.connection().is_alive();
+                    Answer { value: Found::Domain(reading), is_lost }
+                };
+                let job = Job {
+                    subject: subject(domain),
+                    lane: domain.connection().serial(),
+                    need: step.need(),
+                    work: Box::new(work),
+                };
+                jobs.push((Owner::Domain(position), job));
+            }
+        }
+        jobs
+    }
+
+    /// A task for each kind of calls about the host, so that one that hangs costs no other.
+    fn host_jobs(&self, question: Question) -> Vec<(Owner, Job<Found>)> {
+        let Some(connection) = &self.connection else { return Vec::new() };
+        HostCall::ALL
+            .into_iter()
+            .filter(|(_, bit)| question.host_calls & bit != 0)
+            .map(|(call, _)| {
+                let asked = Arc::clone(connection);
+                let work = move |log: &CallLog| Answer {
+                    value: Found::Host(call.read(&asked, log)),
+                    is_lost: false,
+                };
+                let job = Job {
+                    subject: Subject::Host(call),
+                    lane: connection.serial(),
+                    need: Need::Host,
+                    work: Box::new(work),
+                };
+                (Owner::Host(call), job)
+            })
+            .collect()
     }
 
     /// Looks once more at the domains that failed: libvirt takes a moment to list a guest as gone whose end
     /// made a call fail, and that a guest has ended is no failure.
-    fn find_gone(&self, limits: Limits, verdicts: &mut [Verdict]) {
-        let failed: Vec<usize> =
-            (0..verdicts.len()).filter(|&index| verdicts[index] == Verdict::Failed).collect();
+    fn find_gone(&mut self, limits: Limits, results: &mut BTreeMap<usize, DomainResult>) {
+        let failed: Vec<usize> = results
+            .iter()
+            .filter(|(_, result)| result.verdict == Verdict::Failed)
+            .map(|(&position, _)| position)
+            .collect();
         if failed.is_empty() {
             return;
         }
-        let tasks = failed
+        let jobs = failed
             .iter()
-            .map(|&index| {
-                let domain = Arc::clone(&self.domains[index].domain);
+            .map(|&position| {
+                let domain = Arc::clone(&self.domains[position].domain);
                 let (subject, lane) = (subject(&domain), domain.connection().serial());
-                let work = Box::new(move || Answer {
-                    value: stats::has_ended(&domain),
+                let work = Box::new(move |log: &CallLog| Answer {
+                    value: domain_calls::has_ended(&domain, log),
                     is_lost: !domain.connection().is_alive(),
                 });
-                Task { subject, lane, need: Need::Nothing, work }
+                Job { subject, lane, need: Need::Nothing, work }
             })
             .collect();
-        for (index, outcome) in failed.into_iter().zip(self.run(tasks, limits)) {
-            if outcome == Outcome::Done(true) {
-                verdicts[index] = Verdict::Gone;
+        for (position, outcome) in failed.into_iter().zip(self.run(jobs, limits)) {
+            if outcome == Outcome::Done(true)
+                && let Some(result) = results.get_mut(&position)
+            {
+                result.verdict = Verdict::Gone;
             }
         }
     }
+}
 
-    /// The calls for one domain: each value from the cheapest call that has it. What needs no monitor is a
-    /// task of its own, so that a hung guest keeps it.
-    fn plan(&self, surveyed: &Surveyed, groups: u32, marks: Marks) -> Vec<(Need, Work)> {
-        let devices = self.devices.get(&surveyed.handle).cloned().unwrap_or_default();
-        let domain = &surveyed.domain;
-        let reader = Reader {
-            domain: Arc::clone(domain),
-            dictionary: Arc::clone(&self.dictionary),
-            devices,
-            marks,
+/// What a measurement found out about a domain.
+struct DomainResult {
+    verdict: Verdict,
+    row: Row,
+    errors: Vec<LibvirtError>,
+}
+
+impl DomainResult {
+    /// What the survey knows.
+    fn new(surveyed: &Surveyed) -> Self {
+        Self { verdict: Verdict::Complete, row: surveyed.row.clone(), errors: Vec::new() }
+    }
+
+    /// Adds what a task found; the worse verdict counts.
+    fn add(&mut self, outcome: Outcome<Found>) {
+        let verdict = match outcome {
+            Outcome::Done(Found::Domain(mut reading)) => {
+                let verdict = verdict(&reading);
+                self.row.append(reading.row);
+                self.errors.append(&mut reading.errors);
+                verdict
+            }
+            Outcome::Done(Found::Host(_)) => Verdict::Complete,
+            Outcome::Late => Verdict::Late,
+            Outcome::Quarantined => Verdict::Quarantined,
+            Outcome::Withheld => Verdict::Withheld,
         };
-        let mut work: Vec<(Need, Work)> = Vec::with_capacity(2);
-        let wants_cpu = groups & bindings::VIR_DOMAIN_STATS_CPU_TOTAL != 0;
-        let wants_interfaces = groups & bindings::VIR_DOMAIN_STATS_INTERFACE != 0 && !self.has_bulk;
-        let wants_monitor =
-            groups & !stats::GROUPS_WITHOUT_MONITOR & !bindings::VIR_DOMAIN_STATS_CPU_TOTAL;
-        if wants_cpu || wants_interfaces {
-            let reader = reader.clone();
-            let work_without =
-                move || reader.answer(reader.without_monitor(wants_cpu, wants_interfaces));
-            work.push((Need::Nothing, Box::new(work_without)));
-        }
-        if wants_monitor != 0 {
-            let has_bulk = self.has_bulk;
-            let work_with = move || {
-                reader.answer(if has_bulk {
-                    reader.with_monitor(wants_monitor)
-                } else {
-                    reader.call_by_call(wants_monitor)
-                })
-            };
-            work.push((Need::Monitor, Box::new(work_with)));
-        }
-        work
+        self.verdict = self.verdict.max(verdict);
     }
 }
 
-type Work = Box<dyn FnOnce() -> Answer<Reading> + Send>;
-
-/// Field numbers that tell whether libvirt asked the guest's monitor.
-#[derive(Clone, Copy)]
-struct Marks {
-    balloon: u32,
-    block: u32,
-}
-
-/// Reads one domain's values; each method makes its calls one after the other.
-#[derive(Clone)]
-struct Reader {
-    domain: Arc<Domain>,
-    dictionary: SharedDictionary,
-    devices: Arc<Devices>,
-    marks: Marks,
-}
-
-impl Reader {
-    fn answer(&self, value: Reading) -> Answer<Reading> {
-        let is_lost = !value.errors.is_empty() && !self.domain.connection().is_alive();
-        Answer { value, is_lost }
-    }
-
-    fn without_monitor(&self, wants_cpu: bool, wants_interfaces: bool) -> Reading {
-        let mut reading = Reading::default();
-        if wants_cpu {
-            self.keep(&mut reading, stats::cpu(&self.domain, &self.dictionary));
-        }
-        if wants_interfaces {
-            for (index, target) in self.devices.interfaces.iter().enumerate() {
-                let values = stats::interface(&self.domain, index, target, &self.dictionary);
-                self.keep_device(&mut reading, values);
-            }
-        }
-        reading
-    }
-
-    /// One bulk call for the domain, and a call of its own for a lone disk, which costs one round trip of the
-    /// monitor where the bulk group takes several.
-    fn with_monitor(&self, groups: u32) -> Reading {
-        let mut reading = Reading::default();
-        let block = bindings::VIR_DOMAIN_STATS_BLOCK;
-        let lone_disk = match self.devices.disks.as_slice() {
-            [target] if groups & block != 0 => Some(target),
-            _ => None,
-        };
-        let bulk = if lone_disk.is_some() { groups & !block } else { groups };
-        if bulk != 0 {
-            self.keep(&mut reading, stats::one_domain(&self.domain, bulk, &self.dictionary));
-            reading.is_busy = bulk & bindings::VIR_DOMAIN_STATS_BALLOON != 0
-                && !reading.row.has(self.marks.balloon)
-                || bulk & block != 0
-                    && !self.devices.disks.is_empty()
-                    && !reading.row.has(self.marks.block);
-        }
-        // The call for a lone disk has no NOWAIT: it is made only when the guest has just answered.
-        if let Some(target) = lone_disk
-            && !reading.is_busy
-            && !reading.is_gone
-        {
-            let values = stats::block(&self.domain, 0, target, &self.dictionary);
-            self.keep_device(&mut reading, values);
-        }
-        reading
-    }
-
-    /// For drivers whose bulk statistics stop at the state.
-    fn call_by_call(&self, groups: u32) -> Reading {
-        let mut reading = Reading::default();
-        if groups & bindings::VIR_DOMAIN_STATS_BALLOON != 0 {
-            self.keep(&mut reading, stats::memory(&self.domain, &self.dictionary));
-        }
-        if groups & bindings::VIR_DOMAIN_STATS_BLOCK != 0 {
-            for (index, target) in self.devices.disks.iter().enumerate() {
-                let values = stats::block(&self.domain, index, target, &self.dictionary);
-                self.keep_device(&mut reading, values);
-            }
-        }
-        reading
-    }
-
-    /// As `keep`. A device that libvirt does not know was detached since its definition was read.
-    fn keep_device(&self, reading: &mut Reading, values: Result<Row, LibvirtError>) {
-        match values {
-            Err(error) if error.code == code::INVALID_ARGUMENT => {}
-            other => self.keep(reading, other),
-        }
-    }
-
-    fn keep(&self, reading: &mut Reading, values: Result<Row, LibvirtError>) {
-        match values {
-            Ok(row) => reading.row.append(row),
-            Err(error) if stats::has_gone(&self.domain, &error) => reading.is_gone = true,
-            // What the driver cannot give is absent, and asking for it is no failure.
-            Err(error) if error.is_unsupported() => {}
-            Err(error) => reading.errors.push(error),
-        }
+fn verdict(reading: &Reading) -> Verdict {
+    if reading.is_gone {
+        Verdict::Gone
+    } else if reading.is_busy {
+        Verdict::Busy
+    } else if reading.errors.is_empty() {
+        Verdict::Complete
+    } else {
+        Verdict::Failed
     }
 }
 
-impl Reading {
-    fn verdict(&self) -> Verdict {
-        if self.is_gone {
-            Verdict::Gone
-        } else if self.is_busy {
-            Verdict::Busy
-        } else if self.errors.is_empty() {
-            Verdict::Complete
-        } else {
-            Verdict::Failed
-        }
-    }
+/// What a task about the host found; one that found nothing has failed.
+fn host_reading(call: HostCall, outcome: Outcome<Found>) -> HostReading {
+    let reason = match outcome {
+        Outcome::Done(Found::Host(reading)) => return reading,
+        Outcome::Done(Found::Domain(_)) => return HostReading::default(),
+        Outcome::Late => LATE,
+        Outcome::Quarantined | Outcome::Withheld => NOT_ASKED,
+    };
+    let errors = vec![LibvirtError::own(call.main_function(), reason)];
+    HostReading { entities: Vec::new(), errors }
 }
 
 #[derive(Default)]
 struct Failures(BTreeMap<(&'static str, i32), Failure>);
 
 impl Failures {
-    fn count(&mut self, handle: u32, errors: Vec<LibvirtError>) {
+    fn count(&mut self, handle: Option<u32>, errors: Vec<LibvirtError>) {
         for error in errors {
             let key = (error.call, error.code);
             self.0.entry(key).or_insert(Failure { error, handle, count: 0 }).count += 1;
@@ -777,30 +799,30 @@ fn subject(domain: &Domain) -> Subject {
     Subject::Domain(domain.uuid(), domain.id())
 }
 
-fn columns(
-    rows: impl Iterator<Item = Row>,
-    verdicts: &[Verdict],
+/// The columns of these domains; those that are not known any more have gone.
+fn columns<'a>(
+    results: impl Iterator<Item = Option<&'a DomainResult>>,
     additions: Additions,
-    failures: Failures,
 ) -> Measurement {
     let mut measurement = Measurement {
-        verdicts: verdicts.iter().map(|&verdict| verdict as u8).collect(),
         offsets: vec![0],
         text_offsets: vec![0],
         dictionary_base: additions.base,
         dictionary_strings: additions.strings,
-        failures: failures.0.into_values().collect(),
         ..Measurement::default()
     };
-    for mut row in rows {
-        row.sort();
-        for (field, value) in row.numbers {
-            measurement.fields.push(field);
-            measurement.values.push(value);
-        }
-        for (field, text) in row.texts {
-            measurement.text_fields.push(field);
-            measurement.texts.push(text);
+    for result in results {
+        let verdict = result.map_or(Verdict::Gone, |result| result.verdict);
+        measurement.verdicts.push(verdict as u8);
+        if let Some(DomainResult { row, .. }) = result {
+            for &(field, value) in &row.numbers {
+                measurement.fields.push(field);
+                measurement.values.push(value);
+            }
+            for &(field, text) in &row.texts {
+                measurement.text_fields.push(field);
+                measurement.texts.push(text);
+            }
         }
         measurement.offsets.push(length(&measurement.fields));
         measurement.text_offsets.push(length(&measurement.text_fields));

@@ -3,6 +3,7 @@
 //! This side owns pointers, threads, deadlines and `virError`. It knows no metric name, nothing of Nova and no
 //! XML schema. Statistics cross as columns (see `hypervisor::Measurement`).
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::{Float64Array, Object, Uint8Array, Uint32Array};
@@ -10,21 +11,29 @@ use napi::{Env, Error, JsDeferred, Result, Status as NapiStatus};
 use napi_derive::napi;
 
 // Private to everything but the tests of this crate and the benchmark's floor.
+mod allocated;
 #[doc(hidden)]
 pub mod bindings;
+mod bulk;
+mod call_times;
 mod connection;
 mod connector;
 mod dictionary;
+mod domain_calls;
 mod error;
+mod host;
 mod hypervisor;
 mod library;
+mod parameters;
 mod pool;
-mod stats;
+mod reader;
+mod row;
 
+use call_times::CallTime;
 use error::LibvirtError;
-use hypervisor::{
-    Description, Devices, Failure, Hypervisor, Measurement, Question, Status, Survey,
-};
+use host::Entity;
+use hypervisor::{Description, Failure, Hypervisor, Measurement, Question, Status, Survey};
+use reader::Devices;
 
 /// How to reach a hypervisor.
 #[napi(object)]
@@ -46,6 +55,12 @@ pub struct QuestionOptions {
     pub call_timeout_milliseconds: f64,
     /// Groups of `virDomainStatsTypes`, added.
     pub groups: u32,
+    /// Calls about domains, added.
+    pub domain_calls: u32,
+    /// Calls about the host, added.
+    pub host_calls: u32,
+    /// Whether domains that are shut off are listed.
+    pub inactive: bool,
 }
 
 /// A failed call.
@@ -124,7 +139,33 @@ pub struct JsMeasurement {
     /// See `hypervisor::Measurement`.
     pub dictionary_strings: Vec<String>,
     /// See `hypervisor::Measurement`.
+    pub entities: Vec<JsEntity>,
+    /// See `hypervisor::Measurement`.
     pub failures: Vec<JsFailure>,
+    /// See `hypervisor::Measurement`.
+    pub call_times: Vec<JsCallTime>,
+}
+
+/// See `host::Entity`.
+#[napi(object)]
+pub struct JsEntity {
+    /// See `host::Entity`.
+    pub kind: String,
+    /// See `host::Entity`.
+    pub texts: HashMap<String, String>,
+    /// See `host::Entity`.
+    pub numbers: HashMap<String, f64>,
+}
+
+/// Calls of one libvirt function.
+#[napi(object)]
+pub struct JsCallTime {
+    /// The function.
+    pub call: String,
+    /// How many there were.
+    pub count: u32,
+    /// How long they took, all together.
+    pub seconds: f64,
 }
 
 /// See `hypervisor::Status`.
@@ -210,15 +251,21 @@ impl JsHypervisor {
         Ok(promise)
     }
 
-    /// The values of the surveyed domains: a promise of a `JsMeasurement`.
+    /// The values of surveyed domains, in this order, and of the host: a promise of a `JsMeasurement`.
     ///
     /// # Errors
     /// Only when the runtime cannot make a promise.
     #[napi(ts_return_type = "Promise<JsMeasurement>")]
-    pub fn measure<'env>(&self, env: &'env Env, question: QuestionOptions) -> Result<Object<'env>> {
+    #[allow(clippy::needless_pass_by_value, reason = "napi-rs hands arrays over by value")]
+    pub fn measure<'env>(
+        &self,
+        env: &'env Env,
+        question: QuestionOptions,
+        handles: Uint32Array,
+    ) -> Result<Object<'env>> {
         let (answer, promise) = env.create_deferred()?;
         let reply = deferred_reply(answer, JsMeasurement::from);
-        self.hypervisor.measure(question.into(), reply);
+        self.hypervisor.measure(question.into(), handles.to_vec(), reply);
         Ok(promise)
     }
 
@@ -273,6 +320,9 @@ impl From<QuestionOptions> for Question {
             deadline: Instant::now() + milliseconds(options.timeout_milliseconds),
             call_limit: milliseconds(options.call_timeout_milliseconds),
             groups: options.groups,
+            domain_calls: options.domain_calls,
+            host_calls: options.host_calls,
+            inactive: options.inactive,
         }
     }
 }
@@ -298,7 +348,7 @@ impl JsFailure {
 
 impl From<Failure> for JsFailure {
     fn from(failure: Failure) -> Self {
-        Self::new(failure.error, Some(failure.handle), failure.count)
+        Self::new(failure.error, failure.handle, failure.count)
     }
 }
 
@@ -346,8 +396,27 @@ impl From<Measurement> for JsMeasurement {
             texts: measurement.texts.into(),
             dictionary_base: measurement.dictionary_base,
             dictionary_strings: measurement.dictionary_strings,
+            entities: measurement.entities.into_iter().map(JsEntity::from).collect(),
             failures: measurement.failures.into_iter().map(JsFailure::from).collect(),
+            call_times: measurement.call_times.into_iter().map(JsCallTime::from).collect(),
         }
+    }
+}
+
+impl From<Entity> for JsEntity {
+    fn from(entity: Entity) -> Self {
+        let texts = entity.texts.into_iter().map(|(name, text)| (name.to_string(), text));
+        Self {
+            kind: entity.kind.to_string(),
+            texts: texts.collect(),
+            numbers: entity.numbers.into_iter().collect(),
+        }
+    }
+}
+
+impl From<(&'static str, CallTime)> for JsCallTime {
+    fn from((call, time): (&'static str, CallTime)) -> Self {
+        Self { call: call.to_string(), count: time.count, seconds: time.duration.as_secs_f64() }
     }
 }
 

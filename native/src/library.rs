@@ -1,7 +1,7 @@
 //! libvirt's client library, opened at run time, and its event loop.
 
 use std::error::Error;
-use std::ffi::c_void;
+use std::ffi::{c_int, c_uint, c_void};
 use std::ptr;
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -18,7 +18,16 @@ const MAXIMUM_REST: Duration = Duration::from_secs(1);
 pub struct Library {
     /// The functions, by their C names.
     pub api: bindings::Libvirt,
+    /// `virDomainListAllCheckpoints`, which is there since libvirt 5.6.0.
+    pub list_checkpoints: Option<ListCheckpoints>,
 }
+
+/// Source: libvirt-domain-checkpoint.h.
+type ListCheckpoints = unsafe extern "C" fn(
+    domain: bindings::virDomainPtr,
+    checkpoints: *mut *mut bindings::virDomainCheckpointPtr,
+    flags: c_uint,
+) -> c_int;
 
 static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
 
@@ -63,7 +72,14 @@ fn open() -> Result<Library, String> {
     share_heap();
     // SAFETY: loading runs the library's constructors; libvirt's only set up its own data. The
     // declarations were generated from libvirt's headers, whose ABI has been stable since 0.x.
-    let api = unsafe { bindings::Libvirt::new(FILE_NAME) }.map_err(|error| reason_of(&error))?;
+    let library =
+        unsafe { libloading::Library::new(FILE_NAME) }.map_err(|error| reason_of(&error))?;
+    // SAFETY: the type is the one of the header. It stays valid, for `api` keeps the library.
+    let list_checkpoints = unsafe { library.get(c"virDomainListAllCheckpoints") };
+    let list_checkpoints = list_checkpoints.ok().map(|symbol| *symbol);
+    // SAFETY: as above.
+    let api =
+        unsafe { bindings::Libvirt::from_library(library) }.map_err(|error| reason_of(&error))?;
     // SAFETY: virInitialize may be called at any time, any number of times.
     if unsafe { (api.virInitialize)() } < 0 {
         return Err(String::from("virInitialize failed"));
@@ -89,7 +105,7 @@ fn open() -> Result<Library, String> {
             }
         })
         .map_err(|error| format!("the event thread did not start: {error}"))?;
-    Ok(Library { api })
+    Ok(Library { api, list_checkpoints })
 }
 
 /// What the system's loader said: the error itself only says which of its functions failed.

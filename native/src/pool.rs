@@ -10,6 +10,10 @@
 //! five requests of one connection at a time (`max_client_requests`) and does not even read keepalive messages
 //! beyond; so of one connection (a *lane*) at most four guarded calls are out.
 //!
+//! Calls about the host need no guest, but they may hang for reasons of their own: a storage pool with its file server.
+//! Of one connection one of them is out at a time, on a thread besides the others', and it takes one of the four
+//! places; when it hangs, the others wait for another connection. So it costs nothing but itself.
+//!
 //! When a connection is lost its calls return, but the daemon's workers stay where they are. Such a call is
 //! *orphaned*: it counts as abandoned until the caller has found out that the guest answers again.
 
@@ -19,6 +23,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::host::HostCall;
+
 /// What a task asks about. Nothing is asked about a subject whose last call is still out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
@@ -26,6 +32,8 @@ pub enum Subject {
     Domain([u8; 16], i32),
     /// A connection as a whole, by its serial number.
     Connection(u64),
+    /// Something of the host, whichever connection it is asked on.
+    Host(HostCall),
 }
 
 /// Whether a call can hold one of the daemon's workers for as long as a guest hangs.
@@ -35,12 +43,14 @@ pub enum Need {
     Nothing,
     /// The guest's monitor (QMP) has to answer.
     Monitor,
+    /// Something of the host besides its guests has to answer.
+    Host,
 }
 
 /// How long a task may run before `on_quiet` is called; each time it is called that doubles.
 const QUIET: Duration = Duration::from_millis(20);
 
-/// How many guarded calls of one connection may be out.
+/// How many guarded calls of one connection may be out, with those about the host.
 const LANE_LIMIT: usize = 4;
 
 /// What a piece of work gave.
@@ -99,19 +109,20 @@ pub struct Abandoned {
 /// The threads. Dropping it lets idle threads end; abandoned ones end when libvirt answers them.
 pub struct Pool {
     shared: Arc<Shared>,
-    concurrency: usize,
 }
 
 struct Shared {
     state: Mutex<State>,
     work: Condvar,
     progress: Condvar,
+    concurrency: usize,
     maximum_abandoned: usize,
 }
 
 #[derive(Default)]
 struct State {
     free: VecDeque<Ticket>,
+    host: VecDeque<Ticket>,
     guarded: VecDeque<Ticket>,
     running: Vec<Running>,
     verdicts: Vec<Verdict>,
@@ -119,6 +130,7 @@ struct State {
     guarded_running: usize,
     abandoned_guarded: usize,
     abandoned_free: usize,
+    abandoned_host: usize,
     out: HashMap<Subject, Out>,
     workers: usize,
     next_ticket: u64,
@@ -168,21 +180,23 @@ enum Verdict {
 }
 
 impl Pool {
-    /// A pool of `concurrency` threads, which start when there is work.
+    /// A pool of `concurrency` threads, and one for the host, which start when there is work.
     pub fn new(concurrency: usize, maximum_abandoned: usize) -> Self {
         let shared = Shared {
             state: Mutex::default(),
             work: Condvar::new(),
             progress: Condvar::new(),
+            concurrency: concurrency.max(1),
             maximum_abandoned: maximum_abandoned.max(1),
         };
-        Self { shared: Arc::new(shared), concurrency: concurrency.max(1) }
+        Self { shared: Arc::new(shared) }
     }
 
     /// Runs the tasks and returns how each ended, in the same order. It returns when all have ended or the
     /// limits are reached, whatever the tasks do.
     ///
-    /// Tasks that need nothing run first, so that a hung guest costs no value that needs no monitor.
+    /// Tasks that need nothing run first, so that a hung guest costs no value that needs no monitor. Those about the
+    /// host come next.
     /// `on_quiet` is called now and then while a task takes long; it must not block.
     pub fn run<T: Send + 'static>(
         &self,
@@ -220,6 +234,7 @@ impl Pool {
             state.next_ticket += 1;
             match task.need {
                 Need::Nothing => state.free.push_back(ticket),
+                Need::Host => state.host.push_back(ticket),
                 Need::Monitor => state.guarded.push_back(ticket),
             }
         }
@@ -245,7 +260,7 @@ impl Pool {
         let state = self.shared.lock();
         Abandoned {
             guarded: state.abandoned_guarded,
-            free: state.abandoned_free,
+            free: state.abandoned_free + state.abandoned_host,
             subjects: state.out.len(),
         }
     }
@@ -308,7 +323,9 @@ impl Pool {
 
     /// Starts the threads that are missing and have something to do.
     fn staff(&self, state: &mut State) {
-        let wanted = self.concurrency.min(state.pending);
+        let host =
+            usize::from(!state.host.is_empty() || state.running(|one| one.need == Need::Host) > 0);
+        let wanted = (self.shared.concurrency + host).min(state.pending);
         while state.workers < wanted {
             let shared = Arc::clone(&self.shared);
             let started = thread::Builder::new()
@@ -342,11 +359,15 @@ impl Shared {
             if state.closed {
                 return;
             }
-            let Some(ticket) = state.take(self.maximum_abandoned) else {
+            let Some(ticket) = state.take(self.concurrency, self.maximum_abandoned) else {
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             drop(state);
+            if ticket.need == Need::Host {
+                // The place among the others that this worker had is free for one that waits.
+                self.work.notify_all();
+            }
             // A panic is a defect, but it must not take the thread's place in the books with it.
             let is_lost = catch_unwind(AssertUnwindSafe(ticket.run)).unwrap_or(false);
             state = self.lock();
@@ -365,7 +386,7 @@ impl Shared {
 impl State {
     fn is_out(&self, subject: Subject, need: Need) -> bool {
         self.out.get(&subject).is_some_and(|out| match need {
-            Need::Nothing => out.free > 0,
+            Need::Nothing | Need::Host => out.free > 0,
             Need::Monitor => !out.is_empty(),
         })
     }
@@ -375,12 +396,20 @@ impl State {
         self.pending -= 1;
     }
 
-    fn take(&mut self, maximum: usize) -> Option<Ticket> {
-        let ticket = if self.abandoned_free < maximum
+    fn take(&mut self, concurrency: usize, maximum: usize) -> Option<Ticket> {
+        let has_place = self.running(|one| one.need != Need::Host) < concurrency;
+        let ticket = if has_place
+            && self.abandoned_free < maximum
             && let Some(ticket) = self.free.pop_front()
         {
             ticket
-        } else if self.abandoned_guarded + self.guarded_running < maximum
+        } else if let Some(ticket) = self.host.front()
+            && self.out_in_lane(ticket.lane, |_| true) < LANE_LIMIT
+            && self.out_in_lane(ticket.lane, |one| one.need == Need::Host) == 0
+        {
+            self.host.pop_front()?
+        } else if has_place
+            && self.abandoned_guarded + self.guarded_running < maximum
             && self.out_in_lane(self.guarded.front()?.lane, |_| true) < LANE_LIMIT
         {
             self.guarded.pop_front()?
@@ -402,10 +431,15 @@ impl State {
         Some(ticket)
     }
 
-    /// How many guarded calls of a connection are out, of those that `counts` says.
+    /// How many tasks are run and waited for, of those that `counts` says.
+    fn running(&self, counts: impl Fn(&Running) -> bool) -> usize {
+        self.running.iter().filter(|one| !one.abandoned && counts(one)).count()
+    }
+
+    /// How many guarded calls and calls about the host are out on a connection, of those that `counts` says.
     fn out_in_lane(&self, lane: u64, counts: impl Fn(&Running) -> bool) -> usize {
-        let guarded = self.running.iter().filter(|one| one.need == Need::Monitor);
-        guarded.filter(|one| one.lane == lane && counts(one)).count()
+        let limited = self.running.iter().filter(|one| one.need != Need::Nothing);
+        limited.filter(|one| one.lane == lane && counts(one)).count()
     }
 
     /// Books a call that has returned; true when it had been abandoned.
@@ -413,9 +447,13 @@ impl State {
         let position = self.running.iter().position(|running| running.ticket == ticket);
         let running = self.running.swap_remove(position.expect("a running ticket is on the list"));
         match (running.need, running.abandoned) {
-            (Need::Nothing, false) => {}
+            (Need::Nothing | Need::Host, false) => {}
             (Need::Nothing, true) => {
                 self.abandoned_free -= 1;
+                self.out.entry(running.subject).or_default().free -= 1;
+            }
+            (Need::Host, true) => {
+                self.abandoned_host -= 1;
                 self.out.entry(running.subject).or_default().free -= 1;
             }
             (Need::Monitor, false) => self.guarded_running -= 1,
@@ -447,6 +485,10 @@ impl State {
                 out.free += 1;
                 self.abandoned_free += 1;
             }
+            Need::Host => {
+                out.free += 1;
+                self.abandoned_host += 1;
+            }
             Need::Monitor => {
                 out.guarded += 1;
                 self.abandoned_guarded += 1;
@@ -474,18 +516,36 @@ impl State {
                 self.settle(ticket.index, Verdict::Withheld);
             }
         }
-        let is_lane_full = self.guarded.front().is_some_and(|ticket| {
-            self.out_in_lane(ticket.lane, |running| running.abandoned) >= LANE_LIMIT
+        let is_stuck = self.host.front().is_some_and(|ticket| {
+            self.is_lane_full(ticket.lane)
+                || self.out_in_lane(ticket.lane, |one| one.abandoned && one.need == Need::Host) > 0
         });
-        if self.abandoned_guarded >= maximum || is_lane_full {
+        if is_stuck {
+            while let Some(ticket) = self.host.pop_front() {
+                self.settle(ticket.index, Verdict::Withheld);
+            }
+        }
+        let is_full = self.guarded.front().is_some_and(|ticket| self.is_lane_full(ticket.lane));
+        if self.abandoned_guarded >= maximum || is_full {
             while let Some(ticket) = self.guarded.pop_front() {
                 self.settle(ticket.index, Verdict::Withheld);
             }
         }
     }
 
+    /// Whether the abandoned calls of a connection leave no place.
+    fn is_lane_full(&self, lane: u64) -> bool {
+        self.out_in_lane(lane, |one| one.abandoned) >= LANE_LIMIT
+    }
+
+    /// The next task of any kind.
+    fn next(&mut self) -> Option<Ticket> {
+        let queues = [&mut self.free, &mut self.host, &mut self.guarded];
+        queues.into_iter().find_map(VecDeque::pop_front)
+    }
+
     fn give_up(&mut self) {
-        while let Some(ticket) = self.free.pop_front().or_else(|| self.guarded.pop_front()) {
+        while let Some(ticket) = self.next() {
             self.settle(ticket.index, Verdict::Withheld);
         }
         for position in 0..self.running.len() {
@@ -672,6 +732,52 @@ mod tests {
             "one of three places was taken by the abandoned call"
         );
         drop(release);
+    }
+
+    #[test]
+    fn a_hung_call_about_the_host_costs_only_what_hangs_with_it() {
+        let pool = Pool::new(1, 1);
+        let host = Subject::Host(HostCall::StoragePools);
+        let (hung, release) = hanging(host, Need::Host);
+        let networks = || quick(Subject::Host(HostCall::Networks), Need::Host, 1);
+        let volumes = || quick(Subject::Host(HostCall::StorageVolumes), Need::Host, 2);
+        let guests =
+            || vec![quick(domain(1), Need::Nothing, 3), quick(domain(2), Need::Monitor, 4)];
+        let mut tasks = guests();
+        tasks.extend([networks(), hung, volumes()]);
+        let outcomes = run(&pool, tasks, limits(300, 5_000));
+        let done = [3, 4, 1].map(Outcome::Done);
+        assert_eq!(outcomes[..3], done);
+        assert_eq!(outcomes[3..], [Outcome::Late, Outcome::Withheld]);
+        assert_eq!(pool.abandoned(), Abandoned { guarded: 0, free: 1, subjects: 1 });
+
+        // On another connection only what hangs is left out.
+        let mut tasks = guests();
+        tasks.extend([networks(), quick(host, Need::Host, 5), volumes()]);
+        for task in &mut tasks {
+            task.lane = 2;
+        }
+        let outcomes = run(&pool, tasks, limits(5_000, 5_000));
+        assert_eq!(outcomes[..3], done);
+        assert_eq!(outcomes[3..], [Outcome::Quarantined, Outcome::Done(2)]);
+        drop(release);
+        settle(&pool);
+    }
+
+    #[test]
+    fn a_call_about_the_host_takes_one_of_the_places_of_its_connection() {
+        let pool = Pool::new(8, 20);
+        let (mut tasks, mut releases): (Vec<_>, Vec<_>) =
+            (0..10).map(|number| hanging(domain(number), Need::Monitor)).unzip();
+        let (host, release) = hanging(Subject::Host(HostCall::Node), Need::Host);
+        tasks.push(host);
+        releases.push(release);
+        let outcomes = run(&pool, tasks, limits(30, 5_000));
+        let late = outcomes.iter().filter(|outcome| **outcome == Outcome::Late).count();
+        assert_eq!(late, LANE_LIMIT);
+        assert_eq!(outcomes.last(), Some(&Outcome::Late));
+        drop(releases);
+        settle(&pool);
     }
 
     #[test]

@@ -210,8 +210,8 @@ const LATE: CallFailure = {
 const HOST_CALLS: Readonly<Record<HostEntity["kind"], number>> = {
   node: HostCall.node,
   cell: HostCall.node,
-  storage_pool: HostCall.storagePools,
-  storage_volume: HostCall.storageVolumes,
+  "storage_pool": HostCall.storagePools,
+  "storage_volume": HostCall.storageVolumes,
   network: HostCall.networks,
 };
 

@@ -1,14 +1,62 @@
 import assert from "node:assert/strict";
 import { Dictionary } from "../../src/libvirt/dictionary.ts";
-import { type Hypervisor, type Question, StatisticsGroup } from "../../src/libvirt/hypervisor.ts";
+import {
+  DomainCall,
+  HostCall,
+  type HostEntity,
+  type Hypervisor,
+  type Measurement,
+  type Question,
+  StatisticsGroup,
+  Verdict,
+} from "../../src/libvirt/hypervisor.ts";
 import { takeSnapshot } from "../../src/libvirt/snapshot.ts";
 
-/** The domains that every implementation under test must have. */
+/** The active domains that every implementation under test must have. */
 export const CONFORMANCE_DOMAINS = [
   { name: "instance-00000001", disks: ["vda", "vdb"], interfaces: ["tap0"] },
   { name: "instance-00000002", disks: ["vda"], interfaces: [] },
   { name: "instance-00000003", disks: [], interfaces: ["tap3"] },
 ] as const;
+
+/** The one that is shut off. */
+export const SHUT_OFF_DOMAIN = "instance-00000004";
+
+/** What of the host every implementation under test must have, by kind: texts and the numbers that it has at least. */
+export const CONFORMANCE_HOST: Readonly<
+  Record<
+    "node" | "storage_pool" | "storage_volume" | "network",
+    { readonly texts: Readonly<Record<string, string>>; readonly numbers: readonly string[] }
+  >
+> = {
+  node: {
+    texts: { type: "TEST", model: "i686" },
+    numbers: [
+      ...["cpus", "memory", "megahertz", "nodes", "sockets", "cores", "threads"],
+      ...["cpu.user", "cpu.kernel", "cpu.idle", "cpu.iowait"],
+      ...["version.hypervisor", "version.daemon", "version.client"],
+    ],
+  },
+  "storage_pool": {
+    texts: { name: "pool-1", uuid: "00000000-0000-4000-8000-0000000000f1" },
+    numbers: [
+      ...["state", "capacity", "allocation", "available"],
+      ...["volumes", "autostart", "persistent"],
+    ],
+  },
+  "storage_volume": {
+    texts: { pool: "pool-1", name: "volume-1" },
+    numbers: ["type", "capacity", "allocation"],
+  },
+  network: {
+    texts: {
+      name: "network-1",
+      uuid: "00000000-0000-4000-8000-0000000000f2",
+      bridge: "virbr7",
+    },
+    numbers: ["active", "autostart", "persistent"],
+  },
+};
 
 const ALL_GROUPS = Object.values(StatisticsGroup).reduce((sum, group) => sum | group, 0);
 
@@ -16,8 +64,41 @@ const question = (changes: Partial<Question> = {}): Question => ({
   timeoutMilliseconds: 10_000,
   callTimeoutMilliseconds: 5_000,
   groups: ALL_GROUPS,
+  domainCalls: 0,
+  hostCalls: 0,
+  inactive: false,
   ...changes,
 });
+
+const ALL_DOMAIN_CALLS = Object.values(DomainCall).reduce((sum, call) => sum | call, 0);
+const ALL_HOST_CALLS = Object.values(HostCall).reduce((sum, call) => sum | call, 0);
+
+/** `VIR_DOMAIN_SHUTOFF` */
+const SHUT_OFF = 5;
+
+/** The numbers of the domain at a position of a measurement that is the first of its hypervisor. */
+function valuesOf(measurement: Measurement, position: number): ReadonlyMap<string, number> {
+  assert.equal(measurement.dictionaryBase, 0);
+  const { fields, values, offsets, dictionaryStrings } = measurement;
+  const [start, end] = [offsets[position], offsets[position + 1]];
+  const names = [...fields.subarray(start, end)].map((field) => dictionaryStrings[field] ?? "");
+  const numbers = values.subarray(start, end);
+  return new Map(names.map((name, index) => [name, numbers[index] ?? NaN]));
+}
+
+/** What each call about a domain gives: a field that must be there, or may, and the form of all its fields. */
+const DOMAIN_CALLS: readonly (readonly [
+  call: keyof typeof DomainCall,
+  required: string | undefined,
+  allowed: RegExp,
+])[] = [
+  ["cpuTime", "cpu.time", /^cpu\.(time|user|system)$/],
+  ["blockCounters", "block.0.rd.bytes", /^block\.\d+\./],
+  ["vcpuPlacement", "vcpu.0.cpu", /^vcpu\.\d+\.cpu$/],
+  ["job", undefined, /^job\./],
+  ["snapshots", "snapshot.count", /^snapshot\.count$/],
+  ["checkpoints", undefined, /^checkpoint\.count$/],
+];
 
 /**
  * Registers the tests that every implementation of {@link Hypervisor} must pass. `open` gives one with
@@ -78,7 +159,7 @@ export function testHypervisorConformance(
 
   test("a measurement's columns are in order and all in its dictionary", async (hypervisor) => {
     await introduce(hypervisor);
-    const measurement = await hypervisor.measure(question());
+    const measurement = await hypervisor.measure(question(), await handlesOf(hypervisor));
     const { offsets, fields, values, textOffsets, textFields, texts } = measurement;
     const dictionary = new Dictionary();
     dictionary.add(measurement.dictionaryBase, measurement.dictionaryStrings);
@@ -101,7 +182,7 @@ export function testHypervisorConformance(
 
   test("gives the values of each domain under libvirt's bulk names", async (hypervisor) => {
     const names = await introduce(hypervisor);
-    const measurement = await hypervisor.measure(question());
+    const measurement = await hypervisor.measure(question(), await handlesOf(hypervisor));
     const dictionary = new Dictionary();
     dictionary.add(measurement.dictionaryBase, measurement.dictionaryStrings);
     const snapshot = takeSnapshot(
@@ -138,7 +219,9 @@ export function testHypervisorConformance(
 
   test("groups that nobody asked for are absent", async (hypervisor) => {
     await introduce(hypervisor);
-    const measurement = await hypervisor.measure(question({ groups: StatisticsGroup.cpu }));
+    const cpu = question({ groups: StatisticsGroup.cpu });
+    const { handles } = await hypervisor.survey(cpu);
+    const measurement = await hypervisor.measure(cpu, handles);
     const used = new Set(
       [...measurement.fields].map((field) => measurement.dictionaryStrings[field]?.split(".")[0]),
     );
@@ -148,9 +231,10 @@ export function testHypervisorConformance(
 
   test("the dictionary continues from measurement to measurement", async (hypervisor) => {
     await introduce(hypervisor);
-    const first = await hypervisor.measure(question());
+    const { handles } = await hypervisor.survey(question());
+    const first = await hypervisor.measure(question(), handles);
     await hypervisor.survey(question());
-    const second = await hypervisor.measure(question());
+    const second = await hypervisor.measure(question(), handles);
     assert.equal(first.dictionaryBase, 0);
     assert.equal(second.dictionaryBase, first.dictionaryStrings.length);
     assert.deepEqual(second.dictionaryStrings, []);
@@ -158,9 +242,107 @@ export function testHypervisorConformance(
   });
 
   test("a measurement without a survey is empty", async (hypervisor) => {
-    const measurement = await hypervisor.measure(question());
+    const measurement = await hypervisor.measure(
+      question({ hostCalls: ALL_HOST_CALLS }),
+      new Uint32Array(),
+    );
     assert.deepEqual([...measurement.verdicts], []);
     assert.deepEqual([...measurement.offsets], [0]);
+  });
+
+  test("measures the domains that it is asked for, in their order", async (hypervisor) => {
+    await introduce(hypervisor);
+    const { handles } = await hypervisor.survey(question());
+    const whole = await hypervisor.measure(question(), handles);
+    const asked = [handles[2] ?? 0, 4_000_000_000, handles[0] ?? 0];
+    const part = await hypervisor.measure(question(), Uint32Array.from(asked));
+    const { complete, gone } = Verdict;
+    assert.deepEqual([...part.verdicts], [complete, gone, complete]);
+    const fieldsOf = ({ fields, offsets }: Measurement, position: number): number[] => [
+      ...fields.subarray(offsets[position], offsets[position + 1]),
+    ];
+    assert.deepEqual(fieldsOf(part, 0), fieldsOf(whole, 2));
+    assert.deepEqual(fieldsOf(part, 1), []);
+    assert.deepEqual(fieldsOf(part, 2), fieldsOf(whole, 0));
+    assert.equal(part.offsets.length, 4);
+    assert.equal(part.textOffsets.length, 4);
+  });
+
+  test("lists domains that are shut off when it is asked to, with their state alone", async (hypervisor) => {
+    const active = await hypervisor.survey(question());
+    const all = question({ inactive: true, domainCalls: ALL_DOMAIN_CALLS });
+    const { appeared, handles } = await hypervisor.survey(all);
+    assert.deepEqual(appeared.map(({ name, id }) => [name, id]), [[SHUT_OFF_DOMAIN, -1]]);
+    assert.equal(handles.length, active.handles.length + 1);
+    const handle = Uint32Array.of(appeared[0]?.handle ?? -1);
+    const descriptions = await hypervisor.describe(all, handle);
+    assert.match(descriptions[0]?.xml ?? "", /<name>instance-00000004<\/name>/);
+    hypervisor.setDevices(handle[0] ?? -1, ["vda"], ["tap4"]);
+    const measurement = await hypervisor.measure(all, handle);
+    assert.deepEqual([...measurement.verdicts], [Verdict.complete]);
+    const values = valuesOf(measurement, 0);
+    assert.equal(values.get("state.state"), SHUT_OFF);
+    assert.deepEqual([...values.keys()].filter((field) => !field.startsWith("state.")), []);
+    const again = await hypervisor.survey(question());
+    assert.deepEqual([...again.handles], [...active.handles]);
+  });
+
+  for (const [call, required, allowed] of DOMAIN_CALLS) {
+    test(`the call ${call} gives its own fields and no others`, async (hypervisor) => {
+      const position = (await introduce(hypervisor)).indexOf(CONFORMANCE_DOMAINS[0].name);
+      const only = question({ groups: 0, domainCalls: DomainCall[call] });
+      const { handles } = await hypervisor.survey(only);
+      const measurement = await hypervisor.measure(only, handles.subarray(position, position + 1));
+      assert.deepEqual([...measurement.verdicts], [Verdict.complete]);
+      assert.deepEqual(measurement.failures, []);
+      const fields = [...valuesOf(measurement, 0).keys()]
+        .filter((field) => !field.startsWith("state."));
+      if (required !== undefined) assert.ok(fields.includes(required), `${fields}`);
+      for (const field of fields) assert.match(field, allowed);
+    });
+  }
+
+  test("gives what each call about the host asks for, and nothing unasked", async (hypervisor) => {
+    const { handles } = await hypervisor.survey(question());
+    const ask = async (hostCalls: number): Promise<readonly HostEntity[]> => {
+      const measurement = await hypervisor.measure(question({ groups: 0, hostCalls }), handles);
+      assert.deepEqual(measurement.failures, []);
+      return measurement.entities;
+    };
+    assert.deepEqual(await ask(0), []);
+    for (
+      const [call, kind] of [
+        [HostCall.node, "node"],
+        [HostCall.storagePools, "storage_pool"],
+        [HostCall.storageVolumes, "storage_volume"],
+        [HostCall.networks, "network"],
+      ] as const
+    ) {
+      const [entity, ...others] = (await ask(call)).filter(({ kind }) => kind !== "cell");
+      assert.deepEqual(others, [], kind);
+      assert.equal(entity?.kind, kind);
+      assert.deepEqual(entity.texts, CONFORMANCE_HOST[kind].texts);
+      for (const field of CONFORMANCE_HOST[kind].numbers) {
+        assert.ok(Number.isFinite(entity.numbers[field]), `${kind} has ${field}`);
+      }
+    }
+    const kinds = new Set((await ask(ALL_HOST_CALLS)).map(({ kind }) => kind));
+    for (const kind of Object.keys(CONFORMANCE_HOST) as (keyof typeof CONFORMANCE_HOST)[]) {
+      assert.ok(kinds.has(kind), kind);
+    }
+  });
+
+  test("tells what the calls of survey and measurement took", async (hypervisor) => {
+    const { handles } = await hypervisor.survey(question());
+    const { callTimes } = await hypervisor.measure(question(), handles);
+    const calls = callTimes.map(({ call }) => call);
+    assert.equal(new Set(calls).size, calls.length);
+    const survey = callTimes.find(({ call }) => call === "virConnectGetAllDomainStats");
+    assert.equal(survey?.count, 1);
+    for (const { call, count, seconds } of callTimes) {
+      assert.match(call, /^vir[A-Z]/);
+      assert.ok(count > 0 && seconds >= 0 && seconds < 10, `${call} ${count} ${seconds}`);
+    }
   });
 
   test("a question without time is answered with a failure at once", async (hypervisor) => {
@@ -190,8 +372,16 @@ export function testHypervisorConformance(
     assert.notEqual(failure.message, "");
     assert.deepEqual([...handles], []);
     assert.equal((await hypervisor.status()).connected, false);
-    assert.deepEqual([...(await hypervisor.measure(question())).verdicts], []);
+    const measurement = await hypervisor.measure(
+      question({ hostCalls: HostCall.node }),
+      Uint32Array.of(0),
+    );
+    assert.deepEqual([...measurement.verdicts], [Verdict.gone]);
   });
+
+  async function handlesOf(hypervisor: Hypervisor): Promise<Uint32Array> {
+    return (await hypervisor.survey(question())).handles;
+  }
 
   async function introduce(hypervisor: Hypervisor): Promise<string[]> {
     const { appeared } = await hypervisor.survey(question());

@@ -1,0 +1,130 @@
+//! libvirt's typed parameters.
+
+use std::ffi::{CStr, c_char};
+use std::slice;
+
+use crate::bindings;
+use crate::dictionary::Dictionary;
+use crate::row::Row;
+
+/// The value of a parameter.
+pub enum Value<'a> {
+    /// A number or a truth value.
+    Number(f64),
+    /// A text.
+    Text(&'a [u8]),
+    /// Of a type that is not known, or no text.
+    Unknown,
+}
+
+/// All values, each under its own name.
+pub fn read_parameters(
+    dictionary: &mut Dictionary,
+    parameters: &[bindings::virTypedParameter],
+) -> Row {
+    let mut row = Row::default();
+    for parameter in parameters {
+        match value_of(parameter) {
+            Value::Number(value) => row.number(dictionary, field_name(parameter), value),
+            Value::Text(text) => row.text(dictionary, field_name(parameter), text),
+            Value::Unknown => {}
+        }
+    }
+    row
+}
+
+/// The name of a parameter.
+pub fn field_name(parameter: &bindings::virTypedParameter) -> &[u8] {
+    bytes_until_nul(&parameter.field)
+}
+
+/// What stands in a buffer of C before its first NUL byte; all of it when there is none.
+pub fn bytes_until_nul(field: &[c_char]) -> &[u8] {
+    // SAFETY: reading `char`s as bytes: same size, every value valid.
+    let bytes = unsafe { slice::from_raw_parts(field.as_ptr().cast::<u8>(), field.len()) };
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+/// The value of a parameter.
+pub fn value_of(parameter: &bindings::virTypedParameter) -> Value<'_> {
+    let value = &parameter.value;
+    // SAFETY: `type_` tells which member of the union libvirt wrote.
+    unsafe {
+        match parameter.type_.cast_unsigned() {
+            bindings::VIR_TYPED_PARAM_INT => Value::Number(f64::from(value.i)),
+            bindings::VIR_TYPED_PARAM_UINT => Value::Number(f64::from(value.ui)),
+            bindings::VIR_TYPED_PARAM_LLONG => Value::Number(signed_to_double(value.l)),
+            bindings::VIR_TYPED_PARAM_ULLONG => Value::Number(to_double(value.ul)),
+            bindings::VIR_TYPED_PARAM_DOUBLE => Value::Number(value.d),
+            bindings::VIR_TYPED_PARAM_BOOLEAN => Value::Number(f64::from(value.b)),
+            bindings::VIR_TYPED_PARAM_STRING if !value.s.is_null() => {
+                Value::Text(CStr::from_ptr(value.s).to_bytes())
+            }
+            _ => Value::Unknown,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
+/// The nearest double.
+pub fn to_double(value: u64) -> f64 {
+    value as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
+/// The nearest double.
+pub fn signed_to_double(value: i64) -> f64 {
+    value as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ptr;
+
+    use crate::bindings::_virTypedParameter__bindgen_ty_1 as ParameterValue;
+
+    fn parameter(name: &str, kind: u32) -> bindings::virTypedParameter {
+        // SAFETY: a structure of integers, pointers and doubles may be zero.
+        let mut parameter: bindings::virTypedParameter = unsafe { std::mem::zeroed() };
+        for (slot, byte) in parameter.field.iter_mut().zip(name.bytes()) {
+            *slot = byte.cast_signed();
+        }
+        parameter.type_ = kind.cast_signed();
+        parameter
+    }
+
+    #[test]
+    fn every_type_of_parameter_is_read_and_unknown_ones_are_left_out() {
+        let mut dictionary = Dictionary::new(100);
+        let mut parameters = Vec::new();
+        let mut add = |name: &str, kind: u32, value: ParameterValue| {
+            let mut parameter = parameter(name, kind);
+            parameter.value = value;
+            parameters.push(parameter);
+        };
+        let text = c"vda".as_ptr().cast_mut();
+        add("int", bindings::VIR_TYPED_PARAM_INT, ParameterValue { i: -3 });
+        add("uint", bindings::VIR_TYPED_PARAM_UINT, ParameterValue { ui: 3 });
+        add("llong", bindings::VIR_TYPED_PARAM_LLONG, ParameterValue { l: -1024 });
+        add("ullong", bindings::VIR_TYPED_PARAM_ULLONG, ParameterValue { ul: 1 << 53 });
+        add("double", bindings::VIR_TYPED_PARAM_DOUBLE, ParameterValue { d: 0.5 });
+        add("boolean", bindings::VIR_TYPED_PARAM_BOOLEAN, ParameterValue { b: 1 });
+        add("string", bindings::VIR_TYPED_PARAM_STRING, ParameterValue { s: text });
+        add("null", bindings::VIR_TYPED_PARAM_STRING, ParameterValue { s: ptr::null_mut() });
+        add("future", 99, ParameterValue { i: 1 });
+        let row = read_parameters(&mut dictionary, &parameters);
+        let values: Vec<f64> = row.numbers.iter().map(|(_, value)| *value).collect();
+        assert_eq!(values, [-3.0, 3.0, -1024.0, 9_007_199_254_740_992.0, 0.5, 1.0]);
+        assert_eq!(row.texts.len(), 1);
+        let strings = dictionary.additions().strings;
+        assert_eq!(strings[row.texts[0].1 as usize], "vda");
+    }
+
+    #[test]
+    fn a_name_that_fills_its_buffer_needs_no_terminator() {
+        let mut parameter = parameter("", bindings::VIR_TYPED_PARAM_INT);
+        parameter.field.fill(b'x'.cast_signed());
+        assert_eq!(field_name(&parameter).len(), parameter.field.len());
+    }
+}
