@@ -5,7 +5,8 @@ import { bytesText, percentText, type UnitStyle } from "./units.ts";
 /** What stands for a value that is not known. */
 const ABSENT = "-";
 
-const GAP = "  ";
+/** What stands between columns. */
+const GAPS: Readonly<Record<UnitStyle, string>> = { full: "  ", short: " " };
 
 /** A column of the table. */
 interface Column {
@@ -19,7 +20,7 @@ interface Column {
 
 const NAME: Column = {
   heading: { full: "NAME", short: "NAME" },
-  shrinksTo: { full: 24, short: 12 },
+  shrinksTo: { full: 24, short: 14 },
   cell: ({ name }) => printable(name),
 };
 
@@ -31,8 +32,8 @@ const PROJECT: Column = {
 
 const STATE: Column = {
   heading: { full: "STATE", short: "STATE" },
-  shrinksTo: { full: 18, short: 7 },
-  cell: ({ state, reason }) => reason === undefined ? state : `${state} (${reason})`,
+  shrinksTo: { full: 16, short: 12 },
+  cell: ({ state, reason }) => reason === undefined ? state : `${state}: ${reason}`,
 };
 
 const VIRTUAL_CPUS: Column = {
@@ -165,7 +166,7 @@ function tableLines(
   const line = (cell: (column: Column) => string): string =>
     columns.map((column, position) =>
       fit(cell(column), widths[position] ?? 0, column.shrinksTo === undefined ? "right" : "left")
-    ).join(GAP).trimEnd();
+    ).join(GAPS[style]).trimEnd();
   return [
     line(({ heading }) => heading[style]),
     ...instances.map((instance) => line((column) => column.cell(instance, style) ?? ABSENT)),
@@ -202,7 +203,8 @@ function tryLayout(
     )
   );
   const least = columns.map(({ shrinksTo }) => shrinksTo?.[style] ?? Infinity);
-  let excess = widths.reduce((sum, width) => sum + width, (columns.length - 1) * GAP.length) - room;
+  let excess =
+    widths.reduce((sum, width) => sum + width, (columns.length - 1) * GAPS[style].length) - room;
   // The widest text gives way first.
   for (; excess > 0; excess--) {
     let widest: number | undefined;
