@@ -40,6 +40,12 @@ Deno.test("displayWidth() counts the columns of a terminal", () => {
     ["ｗｉｄｅ", 8],
     ["ﾊﾝｶｸ", 4],
     ["한국", 4],
+    // Of a syllable that is not composed the first part counts.
+    ["\u1112\u1161\u11AB", 2],
+    // Two consonants that are drawn as one take two columns; the vowel sign a third.
+    ["न्दी", 3],
+    ["ไม้", 2],
+    ["1\u20E3", 1],
     ["🚀", 2],
     ["👩💻", 4],
     ["🇩🇪", 2],

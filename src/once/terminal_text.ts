@@ -1,4 +1,4 @@
-import stringWidth from "string-width";
+import { eastAsianWidth } from "get-east-asian-width";
 
 /**
  * What terminals disagree about: whether emoji are joined, varied or given a colour of skin. Without it each emoji is
@@ -20,6 +20,9 @@ const RIGHT_TO_LEFT =
 /** Ends the effect of right-to-left text on what follows. It takes no column. */
 const LEFT_TO_RIGHT_MARK = "\u200E";
 
+/** Characters that take no column: marks, and the parts of a Korean syllable that join the one before. */
+const WITHOUT_COLUMN = /[\p{Mn}\p{Me}\p{Cf}\u1160-\u11FF\uD7B0-\uD7FF]/u;
+
 const ELLIPSIS = "…";
 
 const GRAPHEMES = new Intl.Segmenter("en", { granularity: "grapheme" });
@@ -35,9 +38,17 @@ export function printable(text: string): string {
     .replaceAll(UNPRINTABLE, "?");
 }
 
-/** How many columns of a terminal a printable text takes. */
+/**
+ * How many columns of a terminal a printable text takes. That is the sum for its characters, as terminals count, also where
+ * a reader sees several of them as one.
+ */
 export function displayWidth(text: string): number {
-  return stringWidth(text);
+  let columns = 0;
+  for (const character of text) {
+    if (WITHOUT_COLUMN.test(character)) continue;
+    columns += eastAsianWidth(character.codePointAt(0) ?? 0, { ambiguousAsWide: false });
+  }
+  return columns;
 }
 
 /** The text, or its beginning with an ellipsis where it is wider than so many columns (1 at least). */
