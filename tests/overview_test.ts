@@ -222,7 +222,7 @@ Deno.test("the busiest are on top, equals in the order of names, those that are 
   const domains = [
     fakeDomain(10, { novaName: "web-10" }),
     fakeDomain(2, { novaName: "web-2" }),
-    fakeDomain(3, { novaName: "almost-idle", numbers: busy(0.2) }),
+    fakeDomain(3, { novaName: "zero-point-one-per-mille", numbers: busy(0.2) }),
     fakeDomain(4, { novaName: "busy", numbers: busy(900) }),
     fakeDomain(5, { novaName: "busiest", numbers: busy(1_900) }),
     fakeDomain(6, { novaName: "new" }),
@@ -235,7 +235,7 @@ Deno.test("the busiest are on top, equals in the order of names, those that are 
   const { instances } = await lookAt(domains, { before, scraper });
   assert.deepEqual(
     instances.map(({ name }) => name),
-    ["busiest", "busy", "almost-idle", "web-2", "web-10", "new", "a-shut-off-one"],
+    ["busiest", "busy", "web-2", "web-10", "zero-point-one-per-mille", "new", "a-shut-off-one"],
   );
 });
 

@@ -259,7 +259,7 @@ function compareInstances(left: InstanceFacts, right: InstanceFacts): number {
 
 function incompleteNotes(snapshot: Snapshot): readonly string[] {
   const names = snapshot.domains
-    .filter((record, domain) => isActive(record) && !snapshot.isComplete(domain))
+    .filter((_, domain) => !snapshot.isComplete(domain))
     .map((record) => identity(record).name)
     .sort(NAMES.compare);
   if (names.length === 0) return [];
