@@ -19,7 +19,7 @@ const CLOSE_PATIENCE_MILLISECONDS = 500;
 
 /** The machine's. */
 const CLOCK: Clock = {
-  steadyMilliseconds: () => performance.now(),
+  measuredAt: ({ parts }) => parts.measuredAt ?? performance.now(),
   unixMilliseconds: () => Date.now(),
   wait: (milliseconds) => wait(milliseconds),
 };

@@ -30,6 +30,7 @@ function collectionOf(selfFamilies: readonly PlainFamily[]): Collection {
     reason: undefined,
     instances: undefined,
     unread: 0,
+    measuredAt: undefined,
     snapshot: undefined,
     collectors: [],
     labelTexts: new LabelTexts(USUAL_IDENTITY),

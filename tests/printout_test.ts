@@ -116,3 +116,19 @@ Deno.test("JSON of a hypervisor without libvirt says that it is not up", async (
     [{ value: "0" }],
   );
 });
+
+Deno.test("a guest that answers late does not move the time for which the others' values stand", async () => {
+  let answeredAt = 0;
+  class LateHypervisor extends FakeHypervisor {
+    override async measure(
+      ...question: Parameters<FakeHypervisor["measure"]>
+    ): ReturnType<FakeHypervisor["measure"]> {
+      const measurement = await super.measure(...question);
+      answeredAt = performance.now();
+      return measurement;
+    }
+  }
+  const hypervisor = new LateHypervisor([recordedDomain("libvirt-12.8", 1)]);
+  const { parts: { measuredAt } } = await onceScraper(hypervisor, COLLECTORS).scrape();
+  assert.ok(measuredAt !== undefined && measuredAt < answeredAt);
+});

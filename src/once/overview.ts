@@ -12,7 +12,7 @@ const GUEST_FIGURES_SECONDS = 120;
 /** How many instances a note names. */
 const NAMED_INSTANCES = 3;
 
-/** A collection and when it ended. */
+/** A collection and when its values were asked for. */
 export interface Observation {
   readonly collection: Collection;
   /** Of a steady clock. */

@@ -25,8 +25,8 @@ export interface Surroundings {
 
 /** Tells the time and lets it pass. */
 export interface Clock {
-  /** Milliseconds of a steady clock. */
-  steadyMilliseconds(): number;
+  /** When the values of a collection were asked for, in milliseconds of a steady clock. */
+  measuredAt(collection: Collection): number;
   /** Milliseconds of Unix time. */
   unixMilliseconds(): number;
   wait(milliseconds: number): Promise<void>;
@@ -65,7 +65,8 @@ async function observe({ collect, clock }: Surroundings): Promise<Observation> {
   const collection = await collect();
   return {
     collection,
-    steadySeconds: clock.steadyMilliseconds() / 1_000,
+    // Not when it ended: a guest that hangs holds up its end, but not the values of the others.
+    steadySeconds: clock.measuredAt(collection) / 1_000,
     unixSeconds: clock.unixMilliseconds() / 1_000,
   };
 }

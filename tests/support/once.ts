@@ -44,7 +44,7 @@ export class StandingClock implements Clock {
     this.#onWait = onWait;
   }
 
-  steadyMilliseconds(): number {
+  measuredAt(): number {
     return this.#now;
   }
 
