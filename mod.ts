@@ -31,7 +31,13 @@ async function main(): Promise<number> {
       case "run":
         return invocation.config.once === undefined
           ? await serve(invocation.config)
-          : await printOnce(invocation.config, invocation.config.once, write);
+          : await printOnce(
+            invocation.config,
+            invocation.config.once,
+            write,
+            // A serial console may say 0.
+            process.stdout.columns || undefined,
+          );
     }
   } catch (error) {
     tellOnStandardError(

@@ -30,6 +30,8 @@ export interface CollectionParts {
   readonly instances: number | undefined;
   /** Instances that are not on the page yet, because there was no time to read their definitions. */
   readonly unread: number;
+  /** When the values were asked for, in milliseconds of `performance.now()`; undefined when libvirt gave no list. */
+  readonly measuredAt: number | undefined;
   /** What was found; undefined when libvirt gave no list. */
   readonly snapshot: Snapshot | undefined;
   readonly collectors: readonly Collector[];

@@ -1,3 +1,5 @@
+import { performance } from "node:perf_hooks";
+import { setTimeout as wait } from "node:timers/promises";
 import type { Collection } from "./collection.ts";
 import { type Config, type OnceFormat, redactUri } from "./config.ts";
 import { domainStartSeconds } from "./libvirt/domain_start.ts";
@@ -6,7 +8,7 @@ import { openHypervisor } from "./libvirt/native.ts";
 import { type Log, openLog, tellOnStandardError, writeToStandardError } from "./log.ts";
 import { fileDescriptorLimit } from "./metrics/process.ts";
 import { createMetricsPage } from "./metrics_page.ts";
-import { printout } from "./once/printout.ts";
+import { type Clock, printout } from "./once/printout.ts";
 import { createProbePage, PROBE_PATH } from "./probe.ts";
 import { Scraper } from "./scrape.ts";
 import { buildInfo } from "./version.ts";
@@ -15,6 +17,13 @@ import { type PageHandler, startWebServer, type WebServer } from "./web/server.t
 
 /** How long libvirt may take to close a connection before the process ends without it. */
 const CLOSE_PATIENCE_MILLISECONDS = 500;
+
+/** The machine's. */
+const CLOCK: Clock = {
+  measuredAt: ({ parts }) => parts.measuredAt ?? performance.now(),
+  unixMilliseconds: () => Date.now(),
+  wait: (milliseconds) => wait(milliseconds),
+};
 
 /** A running exporter. */
 export interface Exporter {
@@ -83,8 +92,9 @@ export async function startExporter(config: Config): Promise<Exporter> {
 }
 
 /**
- * Collects once and prints what was found through `write`.
+ * Collects once, or twice for rates, and prints what was found through `write`.
  *
+ * @param terminalColumns width of the terminal that `write` writes to; undefined when it is none
  * @returns the exit code: 0 when libvirt answered, else 1
  * @throws {NativeLibraryError} without libvirt's client library
  */
@@ -92,6 +102,7 @@ export async function printOnce(
   config: Config,
   format: OnceFormat,
   write: (chunk: Uint8Array) => Promise<void>,
+  terminalColumns?: number,
 ): Promise<number> {
   const log = openLog({
     file: undefined,
@@ -99,8 +110,16 @@ export async function printOnce(
     format: config.logFormat,
     standardError: writeToStandardError,
   });
-  const { hypervisor, scraper } = await openTarget(config, log);
-  const { isUp, chunks } = await printout(format, () => scrapeInFull(scraper));
+  // Rates need two collections that are not shared.
+  const { hypervisor, scraper } = await openTarget(
+    { ...config, minimumIntervalMilliseconds: 0 },
+    log,
+  );
+  const { isUp, chunks } = await printout(format, {
+    collect: () => scrapeInFull(scraper),
+    clock: CLOCK,
+    terminalColumns,
+  });
   for (const chunk of chunks) await write(chunk);
   await close(hypervisor);
   return isUp ? 0 : 1;

@@ -201,6 +201,7 @@ export class Scraper {
     clock.end("describe");
     const { records, unread } = this.#select(named);
     const handles = Uint32Array.from(records, ({ handle }) => handle);
+    const measuredAt = performance.now();
     const measurement = await hypervisor.measure(question(CALL_SHARE), handles);
     clock.end("measure");
     const { failures, callTimes } = measurement;
@@ -216,6 +217,7 @@ export class Scraper {
       reason: undefined,
       instances,
       unread: unread.length,
+      measuredAt,
       snapshot,
       collectors,
       labelTexts: this.#labelTexts,
@@ -362,6 +364,7 @@ export class Scraper {
       reason,
       instances: undefined,
       unread: 0,
+      measuredAt: undefined,
       snapshot: undefined,
       collectors: [],
       labelTexts: this.#labelTexts,

@@ -1,0 +1,287 @@
+import type { Collection } from "../collection.ts";
+import { DomainCall, StatisticsGroup } from "../libvirt/hypervisor.ts";
+import { type DomainRecord, isActive, type Snapshot } from "../libvirt/snapshot.ts";
+import { reasonName, stateName } from "../metrics/domain_state.ts";
+import { KIBIBYTES, NANOSECONDS } from "../metrics/family.ts";
+import { entitiesOf, sumOf } from "../metrics/host.ts";
+import { neededQuestions } from "../metrics/mod.ts";
+
+/** For how long what a guest has said of its memory is shown. Nova has it say it every 10 seconds. */
+const GUEST_FIGURES_SECONDS = 120;
+
+/** How many instances a note names. */
+const NAMED_INSTANCES = 3;
+
+/** A collection and when its values were asked for. */
+export interface Observation {
+  readonly collection: Collection;
+  /** Of a steady clock. */
+  readonly steadySeconds: number;
+  readonly unixSeconds: number;
+}
+
+/** What a person sees of a hypervisor. Texts are as libvirt gave them. What is not known is undefined. */
+export interface Overview {
+  readonly host: HostFacts;
+  /** Active ones first, the busiest of them on top. */
+  readonly instances: readonly InstanceFacts[];
+  /** Which values were asked for: without its collectors a value is known of no instance. */
+  readonly asked: Readonly<Record<Subject, boolean>>;
+  /** What is missing, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/** What is asked of libvirt for collectors that can be switched off. */
+export type Subject = "cpu" | "memory" | "disk" | "network";
+
+/** The host, and what of it is given to active instances. */
+export interface HostFacts {
+  /** Active ones; those that could not be shown are counted. */
+  readonly instances: number;
+  /** Instances that are shut off, if they were asked for. */
+  readonly inactive: number;
+  readonly virtualCpus: number | undefined;
+  readonly cpus: number | undefined;
+  /** What the instances can have. */
+  readonly allocatedBytes: number | undefined;
+  readonly memoryBytes: number | undefined;
+}
+
+/** An instance. Rates are of the time between two collections. */
+export interface InstanceFacts {
+  /** Nova's name; libvirt's where there is none. */
+  readonly name: string;
+  readonly project: string | undefined;
+  readonly isActive: boolean;
+  /** libvirt's word for its state. */
+  readonly state: string | undefined;
+  /** Why it is in that state, unless it runs. */
+  readonly reason: string | undefined;
+  readonly virtualCpus: number | undefined;
+  /** Cores that it keeps busy. */
+  readonly cores: number | undefined;
+  /** What the guest said that it uses, less what it could free, unless that is old. */
+  readonly usedBytes: number | undefined;
+  /** What the balloon leaves to it; of one that is shut off, what it would get. */
+  readonly memoryBytes: number | undefined;
+  readonly readBytesPerSecond: number | undefined;
+  readonly writtenBytesPerSecond: number | undefined;
+  readonly receivedBytesPerSecond: number | undefined;
+  readonly transmittedBytesPerSecond: number | undefined;
+}
+
+/**
+ * What two observations show. Without the one before, or when it was of another run of an instance, there are no rates.
+ */
+export function overviewOf(before: Observation | undefined, now: Observation): Overview {
+  const { parts } = now.collection;
+  const snapshot = parts.snapshot;
+  const asked = askedSubjects(parts);
+  if (snapshot === undefined) return { host: NO_HOST, instances: [], asked, notes: [] };
+  const seconds = before === undefined ? 0 : now.steadySeconds - before.steadySeconds;
+  const earlier = seconds > 0 ? countersByHandle(before?.collection.parts.snapshot) : new Map();
+  const read = deviceCounters(snapshot);
+  const instances = snapshot.domains.map((record, domain): InstanceFacts => {
+    const rate = rateReader(earlier.get(record.handle), read(domain), seconds);
+    return {
+      ...identity(record),
+      ...stateOf(snapshot, domain),
+      virtualCpus: record.description?.currentVirtualCpus,
+      usedBytes: usedMemory(snapshot, domain, now.unixSeconds),
+      memoryBytes: memoryOf(snapshot, domain),
+      cores: rate("cpu"),
+      readBytesPerSecond: rate("read"),
+      writtenBytesPerSecond: rate("written"),
+      receivedBytesPerSecond: rate("received"),
+      transmittedBytesPerSecond: rate("transmitted"),
+    };
+  });
+  return {
+    host: hostFacts(parts, snapshot),
+    instances: instances.sort(compareInstances),
+    asked,
+    notes: [...incompleteNotes(snapshot), ...unreadNotes(parts.unread)],
+  };
+}
+
+const NO_HOST: HostFacts = {
+  instances: 0,
+  inactive: 0,
+  virtualCpus: undefined,
+  cpus: undefined,
+  allocatedBytes: undefined,
+  memoryBytes: undefined,
+};
+
+function askedSubjects({ collectors }: Collection["parts"]): Overview["asked"] {
+  const { groups, domainCalls } = neededQuestions(collectors);
+  const asks = (group: number, call: number): boolean =>
+    (groups & group) !== 0 || (domainCalls & call) !== 0;
+  return {
+    cpu: asks(StatisticsGroup.cpu, DomainCall.cpuTime),
+    memory: asks(StatisticsGroup.balloon, 0),
+    disk: asks(StatisticsGroup.block, DomainCall.blockCounters),
+    network: asks(StatisticsGroup.interface, 0),
+  };
+}
+
+function hostFacts({ instances = 0 }: Collection["parts"], snapshot: Snapshot): HostFacts {
+  const active = snapshot.domains.filter(isActive);
+  const node = entitiesOf(snapshot, "node")[0]?.numbers;
+  return {
+    instances,
+    inactive: snapshot.domains.length - active.length,
+    virtualCpus: sumOf(active.map(({ description }) => description?.currentVirtualCpus)),
+    cpus: node?.["cpus"],
+    allocatedBytes: sumOf(active.map(({ description }) => description?.memoryBytes)),
+    memoryBytes: node?.["memory"],
+  };
+}
+
+function identity(
+  record: DomainRecord,
+): Pick<InstanceFacts, "name" | "project" | "isActive"> {
+  const nova = record.description?.nova;
+  return {
+    name: nova?.name || record.name,
+    project: nova?.projectName || undefined,
+    isActive: isActive(record),
+  };
+}
+
+function field(snapshot: Snapshot, domain: number, name: string): number | undefined {
+  const number = snapshot.dictionary.number(name);
+  return number === undefined ? undefined : snapshot.value(domain, number);
+}
+
+function stateOf(snapshot: Snapshot, domain: number): Pick<InstanceFacts, "state" | "reason"> {
+  const code = field(snapshot, domain, "state.state");
+  if (code === undefined) return { state: undefined, reason: undefined };
+  const state = stateName(code);
+  const reasonCode = field(snapshot, domain, "state.reason");
+  const reason = reasonCode === undefined ? "unknown" : reasonName(code, reasonCode);
+  const isTold = state !== "running" && reason !== "unknown";
+  return { state, reason: isTold ? reason.replaceAll("_", " ") : undefined };
+}
+
+function usedMemory(snapshot: Snapshot, domain: number, now: number): number | undefined {
+  const told = field(snapshot, domain, "balloon.last-update");
+  // Where libvirt does not say when the guest told, it tells only what the guest tells now.
+  if (told !== undefined && now - told > GUEST_FIGURES_SECONDS) return undefined;
+  const available = field(snapshot, domain, "balloon.available");
+  // Guests before Linux 3.14 do not tell what they could free.
+  const rest = field(snapshot, domain, "balloon.usable") ??
+    field(snapshot, domain, "balloon.unused");
+  if (available === undefined || rest === undefined || rest > available) return undefined;
+  return KIBIBYTES.convert(available - rest);
+}
+
+function memoryOf(snapshot: Snapshot, domain: number): number | undefined {
+  const current = field(snapshot, domain, "balloon.current");
+  if (current !== undefined) return KIBIBYTES.convert(current);
+  return snapshot.domains[domain]?.description?.currentMemoryBytes;
+}
+
+/** Counters of one instance, by what they count and by device. */
+type Counters = Readonly<Record<Counted, ReadonlyMap<string, number>>>;
+
+type Counted = "cpu" | "read" | "written" | "received" | "transmitted";
+
+const DEVICE_FIELDS = [
+  ["read", "block.N", "rd.bytes"],
+  ["written", "block.N", "wr.bytes"],
+  ["received", "net.N", "rx.bytes"],
+  ["transmitted", "net.N", "tx.bytes"],
+] as const;
+
+function countersByHandle(snapshot: Snapshot | undefined): ReadonlyMap<number, Counters> {
+  if (snapshot === undefined) return new Map();
+  const read = deviceCounters(snapshot);
+  return new Map(snapshot.domains.map(({ handle }, domain) => [handle, read(domain)]));
+}
+
+/** How the counters of a domain are read. Devices go by name: a snapshot's slots are its own. */
+function deviceCounters(snapshot: Snapshot): (domain: number) => Counters {
+  const found = new Map<number, Record<Counted, Map<string, number>>>();
+  const of = (domain: number): Record<Counted, Map<string, number>> => {
+    const known = found.get(domain) ?? {
+      cpu: new Map(),
+      read: new Map(),
+      written: new Map(),
+      received: new Map(),
+      transmitted: new Map(),
+    };
+    found.set(domain, known);
+    return known;
+  };
+  for (const [counted, group, key] of DEVICE_FIELDS) {
+    const numbers = snapshot.dictionary.deviceFields(group, key);
+    for (const { domain, slot, name } of snapshot.namedDevices(group)) {
+      const number = numbers[slot];
+      const value = number === undefined ? undefined : snapshot.value(domain, number);
+      if (value !== undefined) of(domain)[counted].set(name, value);
+    }
+  }
+  return (domain) => {
+    const counters = of(domain);
+    const time = field(snapshot, domain, "cpu.time");
+    if (time !== undefined) counters.cpu.set("", NANOSECONDS.convert(time));
+    return counters;
+  };
+}
+
+/** Rates of what both have counted; a device that began anew in between has none. */
+function rateReader(
+  before: Counters | undefined,
+  now: Counters,
+  seconds: number,
+): (counted: Counted) => number | undefined {
+  return (counted) => {
+    const differences = Array.from(now[counted], ([device, value]) => {
+      const earlier = before?.[counted].get(device);
+      return earlier === undefined || value < earlier ? undefined : value - earlier;
+    });
+    const sum = sumOf(differences);
+    return sum === undefined ? undefined : sum / seconds;
+  };
+}
+
+const NAMES = new Intl.Collator("en", { numeric: true });
+
+/** What shows the same percentage is in the order of names, so that idle instances stay where they are. */
+function compareInstances(left: InstanceFacts, right: InstanceFacts): number {
+  const tenths = ({ cores }: InstanceFacts): number =>
+    cores === undefined ? -1 : Math.round(cores * 1000);
+  return Number(right.isActive) - Number(left.isActive) ||
+    tenths(right) - tenths(left) ||
+    NAMES.compare(left.name, right.name);
+}
+
+function incompleteNotes(snapshot: Snapshot): readonly string[] {
+  const names = snapshot.domains
+    .filter((_, domain) => !snapshot.isComplete(domain))
+    .map((record) => identity(record).name)
+    .sort(NAMES.compare);
+  if (names.length === 0) return [];
+  const named = names.slice(0, NAMED_INSTANCES).join(", ");
+  const more = names.length - NAMED_INSTANCES;
+  return [
+    `libvirt did not answer all that was asked about ${countOf(names.length)}: ${named}${
+      more > 0 ? ` and ${more} more` : ""
+    }`,
+  ];
+}
+
+function unreadNotes(unread: number): readonly string[] {
+  if (unread === 0) return [];
+  return [
+    `There was no time to read the definition of ${
+      countOf(unread)
+    } not shown here: give more with --libvirt.timeout`,
+  ];
+}
+
+/** Such as `1 instance`. */
+export function countOf(instances: number): string {
+  return `${instances} ${instances === 1 ? "instance" : "instances"}`;
+}
