@@ -1,4 +1,5 @@
 import { EXECUTABLE } from "../scripts/set_up.ts";
+import { deployedEnvironment } from "./deployment.ts";
 import { connectKeepAlive } from "./keep_alive.ts";
 import { median } from "./statistics.ts";
 
@@ -35,6 +36,7 @@ async function startOnce(uri: string): Promise<number> {
     stdin: "null",
     stdout: "null",
     stderr: "inherit",
+    env: deployedEnvironment(),
   }).spawn();
   try {
     while (performance.now() - started < PATIENCE_MILLISECONDS) {
