@@ -3,7 +3,7 @@ import { acceptsGzip, chooseFormat, type Format } from "../src/web/content_negot
 
 Deno.test("chooseFormat() chooses what each client wants most", async (t) => {
   const cases: readonly (readonly [string, string | undefined, Format])[] = [
-    // As recorded from the programs themselves.
+    // As their sources have it.
     [
       "Prometheus 2.4",
       "text/plain;version=0.0.4;q=1,*/*;q=0.1",
@@ -14,6 +14,7 @@ Deno.test("chooseFormat() chooses what each client wants most", async (t) => {
       "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
       "text",
     ],
+    // As recorded from the programs themselves.
     [
       "Prometheus 2.42",
       "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
@@ -25,17 +26,17 @@ Deno.test("chooseFormat() chooses what each client wants most", async (t) => {
       "openmetrics",
     ],
     [
-      "Prometheus 3 that escapes names",
-      "application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+      "Prometheus 3.5 with metric_name_escaping_scheme: underscores",
+      "application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=underscores;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
       "openmetrics",
     ],
     [
-      "Prometheus that prefers protocol buffers, then OpenMetrics",
-      "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+      "Prometheus 3.5 that prefers protocol buffers, then OpenMetrics",
+      "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.3",
       "openmetrics",
     ],
     [
-      "Prometheus with scrape_protocols that put text first",
+      "Prometheus 3.5 with scrape_protocols that put text first",
       "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.4",
       "text",
     ],

@@ -6,6 +6,7 @@
 
 import { get } from "node:http";
 import { type CommandResult, runCommand } from "./command.ts";
+import { INSTALLED_PROMETHEUS, type PrometheusPrograms } from "./newer_prometheus.ts";
 import { isAlive } from "./processes.ts";
 import { waitUntil } from "./wait_until.ts";
 
@@ -19,6 +20,8 @@ export interface PrometheusOptions {
   readonly scrapeSettings?: Readonly<Record<string, unknown>>;
   /** Absolute paths of rule files to load and evaluate each second. */
   readonly ruleFiles?: readonly string[];
+  /** Which Prometheus to start; the installed one when left out. */
+  readonly programs?: PrometheusPrograms;
 }
 
 /** One series of an instant query's answer; a scalar has no labels. */
@@ -58,9 +61,9 @@ const QUERY_INTERVAL_MILLISECONDS = 200;
  * The first line of output is the server's process id.
  */
 const SUPERVISOR_SCRIPT = `
-directory=$1; shift
+directory=$1; program=$2; shift 2
 trap '' HUP INT PIPE TERM
-prometheus "$@" > "$directory/prometheus.log" 2>&1 < /dev/null &
+"$program" "$@" > "$directory/prometheus.log" 2>&1 < /dev/null &
 echo $!
 exec 2> /dev/null
 cat > /dev/null
@@ -164,7 +167,7 @@ async function readLine(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promis
 }
 
 /**
- * Starts Debian's Prometheus on a free port of the loopback address. It scrapes and evaluates rules every second, for the first time
+ * Starts a Prometheus on a free port of the loopback address. It scrapes and evaluates rules every second, for the first time
  * some 5 s after the start, when it has taken up its targets. It ends with `stop()`, and also when this process dies. Call `ensureDebianPackages()` before.
  *
  * @throws {Error} when it does not get ready; the message has its log
@@ -181,6 +184,7 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
       SUPERVISOR_SCRIPT,
       "supervisor",
       directory,
+      (options.programs ?? INSTALLED_PROMETHEUS).prometheus,
       `--config.file=${directory}/prometheus.yml`,
       `--storage.tsdb.path=${directory}/data`,
       `--web.listen-address=${address}`,
@@ -251,13 +255,15 @@ export interface PromtoolResult {
  * Runs `promtool`, e.g. with `check rules FILE`.
  *
  * @param input what it reads from standard input; nothing when left out
+ * @param programs whose `promtool`; the installed one when left out
  */
 export async function promtool(
   parameters: readonly string[],
   input?: string,
+  programs: PrometheusPrograms = INSTALLED_PROMETHEUS,
 ): Promise<PromtoolResult> {
   const result: CommandResult = await runCommand(
-    "promtool",
+    programs.promtool,
     parameters,
     input === undefined ? {} : { input },
   );
@@ -269,6 +275,9 @@ export async function promtool(
  * Lets `promtool check metrics` judge a page in Prometheus' text format. Exit code 0 comes without lines; 3 means that its lines
  * tell of bad habits, 1 that the page is not valid.
  */
-export async function promtoolCheckMetrics(text: string): Promise<PromtoolResult> {
-  return await promtool(["check", "metrics"], text);
+export async function promtoolCheckMetrics(
+  text: string,
+  programs?: PrometheusPrograms,
+): Promise<PromtoolResult> {
+  return await promtool(["check", "metrics"], text, programs);
 }

@@ -1,9 +1,43 @@
 import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
+import { createTestFolder, startExecutable } from "../support/executable.ts";
+import { HOSTILE_NAMES, writeNamedHypervisor } from "../support/hypervisor_files.ts";
+import type { ParsedFamily } from "../support/parse_page.ts";
+import { ensurePrometheus3, INSTALLED_PROMETHEUS } from "./newer_prometheus.ts";
 import { ensureDebianPackages, reportProgress } from "./packages.ts";
 import { isAlive } from "./processes.ts";
-import { parseQueryAnswer, promtoolCheckMetrics, startPrometheus } from "./prometheus.ts";
+import {
+  parseQueryAnswer,
+  type PrometheusSample,
+  promtool,
+  promtoolCheckMetrics,
+  startPrometheus,
+} from "./prometheus.ts";
+import { startRecordingProxy } from "./recording_proxy.ts";
 
 const host = await ensureDebianPackages();
+
+const OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const TEXT = "text/plain; version=0.0.4; charset=utf-8";
+
+/** What Prometheus adds to each target by itself. */
+const OWN_SERIES = /^(up|scrape_\w+)$/;
+
+/** Each series as one text, so that sets of them can be compared. */
+function seriesOf(samples: readonly Pick<PrometheusSample, "labels">[]): readonly string[] {
+  return samples.filter(({ labels }) => !OWN_SERIES.test(labels["__name__"] ?? ""))
+    .map(({ labels: { job: _job, instance: _instance, ...labels } }) =>
+      JSON.stringify(Object.entries(labels).filter(([, value]) => value !== "").sort())
+    ).sort();
+}
+
+/** The series that a page has, named as Prometheus does. */
+function pageSeries(families: ReadonlyMap<string, ParsedFamily>): readonly string[] {
+  return seriesOf(
+    [...families.values()].flatMap(({ samples }) =>
+      samples.map(({ name, labels }) => ({ labels: { "__name__": name, ...labels } }))
+    ),
+  );
+}
 
 Deno.test("parseQueryAnswer() reads vectors, scalars and values beyond all numbers", () => {
   const vector = `{"status":"success","data":{"resultType":"vector","result":[
@@ -51,6 +85,58 @@ if (host.available) {
   Deno.test("startPrometheus() shows the log when Prometheus does not start", async () => {
     const scrapeSettings = { "no_such_setting": true };
     await rejects(startPrometheus({ targets: [], scrapeSettings }), /no_such_setting not found/);
+  });
+
+  Deno.test("each version of Prometheus takes all series of a page, whatever it negotiates", async (t) => {
+    const prometheus3 = await ensurePrometheus3();
+    match((await promtool(["--version"], undefined, prometheus3)).lines[0] ?? "", /version 3\./);
+    await using folder = await createTestFolder();
+    const uri = await writeNamedHypervisor(folder, HOSTILE_NAMES);
+    await using exporter = await startExecutable(["--uri", uri], { folder });
+    const isUp = (samples: readonly PrometheusSample[]): boolean => samples[0]?.value === 1;
+    const cases = [
+      { name: "Prometheus 2", programs: INSTALLED_PROMETHEUS, contentType: OPENMETRICS },
+      { name: "Prometheus 3", programs: prometheus3, contentType: OPENMETRICS },
+      {
+        name: "Prometheus 3 that asks for text",
+        programs: prometheus3,
+        scrapeSettings: { "scrape_protocols": ["PrometheusText0.0.4"] },
+        contentType: TEXT,
+      },
+      {
+        name: "Prometheus 3 that prefers protocol buffers",
+        programs: prometheus3,
+        scrapeSettings: {
+          "scrape_protocols": ["PrometheusProto", "OpenMetricsText1.0.0", "PrometheusText0.0.4"],
+        },
+        contentType: OPENMETRICS,
+      },
+      {
+        name: "Prometheus 3 that wants no compression",
+        programs: prometheus3,
+        scrapeSettings: { "enable_compression": false },
+        contentType: OPENMETRICS,
+        contentEncoding: undefined,
+      },
+    ];
+    for (const { name, contentType, ...options } of cases) {
+      await t.step(name, async () => {
+        await using proxy = await startRecordingProxy(`127.0.0.1:${exporter.ports[0]}`);
+        await using prometheus = await startPrometheus({ ...options, targets: [proxy.target] });
+        await prometheus.waitFor("up", isUp, 20_000);
+        await prometheus.waitFor("libvirt_nova_up", isUp, 20_000);
+        const page = pageSeries(await exporter.scrape());
+        ok(page.length > 0);
+        deepEqual(seriesOf(await prometheus.query('{job="exporter"}')), page);
+        const contentEncoding = "contentEncoding" in options ? options.contentEncoding : "gzip";
+        const [negotiation] = proxy.negotiations;
+        deepEqual(
+          [negotiation?.contentType, negotiation?.contentEncoding],
+          [contentType, contentEncoding],
+          `Accept: ${negotiation?.accept}; Accept-Encoding: ${negotiation?.acceptEncoding}`,
+        );
+      });
+    }
   });
 
   Deno.test("promtoolCheckMetrics() tells good pages from bad habits and from invalid pages", async () => {

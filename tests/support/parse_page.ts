@@ -31,7 +31,7 @@ export function parsePage(page: string): ReadonlyMap<string, ParsedFamily> {
     const fail = (reason: string): never => {
       throw new Error(`${reason}: ${line}`);
     };
-    const comment = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line);
+    const comment = /^# (HELP|TYPE) (\S+) (.*)$/s.exec(line);
     if (comment !== null) {
       const [, kind = "", name = "", text = ""] = comment;
       if (kind === "HELP") help = { name, text };
@@ -43,7 +43,8 @@ export function parsePage(page: string): ReadonlyMap<string, ParsedFamily> {
       }
       continue;
     }
-    const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line);
+    // A label's value may have what JavaScript takes for the end of a line, such as a carriage return.
+    const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/s.exec(line);
     if (match === null) throw new Error(`Not a sample: ${line}`);
     const [, name = "", labelText = "", valueText = ""] = match;
     if (current === undefined || current.name !== name) {
