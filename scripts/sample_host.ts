@@ -20,6 +20,7 @@ export const SAMPLE_PARTS: readonly string[] = [
   "one resctrl monitor of one cache bank and one of one NUMA node",
   "statistics of the disk's latency in one interval and in histograms of four bins for reads, writes and flushes",
   "a migration under way",
+  "what KVM counts on x86-64",
 ];
 
 const UUID = "cef19ce0-0ca2-4110-855d-b19fbce37686";
@@ -66,6 +67,36 @@ const XML = `<domain type="kvm">
     </interface>
   </devices>
 </domain>`;
+
+/** What KVM counts of an instance. Source: kvm_vm_stats_desc in arch/x86/kvm/x86.c of Linux 6. */
+const KVM_INSTANCE = {
+  sum: "mmu_shadow_zapped mmu_pte_write mmu_pde_zapped mmu_flooded mmu_recycled mmu_cache_miss " +
+    "remote_tlb_flush remote_tlb_flush_requests",
+  cur: "mmu_unsync pages_4k pages_2m pages_1g nx_lpage_splits",
+  max: "max_mmu_rmap_size max_mmu_page_hash_collisions",
+};
+
+/** What KVM counts of a vCPU, but for histograms. Source: kvm_vcpu_stats_desc, likewise. */
+const KVM_VIRTUAL_CPU = {
+  sum:
+    "halt_successful_poll halt_attempted_poll halt_poll_invalid halt_wakeup halt_poll_success_ns " +
+    "halt_poll_fail_ns halt_wait_ns pf_taken pf_fixed pf_emulate pf_spurious pf_fast " +
+    "pf_mmio_spte_created pf_guest tlb_flush invlpg exits io_exits mmio_exits signal_exits " +
+    "irq_window_exits nmi_window_exits l1d_flush halt_exits request_irq_exits irq_exits " +
+    "host_state_reload fpu_reload insn_emulation insn_emulation_fail hypercalls irq_injections " +
+    "nmi_injections req_event nested_run directed_yield_attempted directed_yield_successful " +
+    "preemption_reported preemption_other notify_window_exits",
+  cur: "blocking guest_mode",
+};
+
+function hypervisorFields(
+  prefix: string,
+  names: Readonly<Record<string, string>>,
+): readonly (readonly [prefix: string, fields: string])[] {
+  return Object.entries(names).map(([kind, list]) =>
+    [prefix, list.split(" ").map((name) => `${name}.${kind}`).join(" ")] as const
+  );
+}
 
 /** Fields that the sample has, by their common beginning. */
 const FIELDS: readonly (readonly [prefix: string, fields: string])[] = [
@@ -125,6 +156,9 @@ const FIELDS: readonly (readonly [prefix: string, fields: string])[] = [
     "compression_bytes compression_pages auto_converge_throttle",
   ],
   ["", "snapshot.count checkpoint.count"],
+  ...hypervisorFields("vm.", KVM_INSTANCE),
+  ...hypervisorFields("vcpu.0.", KVM_VIRTUAL_CPU),
+  ...hypervisorFields("vcpu.1.", KVM_VIRTUAL_CPU),
 ];
 
 const INSTANCE: FakeDomain = {
