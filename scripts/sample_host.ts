@@ -149,11 +149,12 @@ const FIELDS: readonly (readonly [prefix: string, fields: string])[] = [
   ],
   [
     "job.",
-    "type operation time_elapsed time_remaining downtime setup_time data_total data_processed " +
+    "type operation time_elapsed time_elapsed_net time_remaining downtime downtime_net setup_time data_total data_processed " +
     "data_remaining memory_total memory_processed memory_remaining disk_total disk_processed " +
     "disk_remaining memory_constant memory_normal memory_normal_bytes memory_bps " +
     "memory_dirty_rate memory_page_size memory_iteration memory_postcopy_requests disk_bps " +
-    "compression_bytes compression_pages auto_converge_throttle",
+    "compression_cache compression_cache_misses compression_overflow compression_bytes " +
+    "compression_pages auto_converge_throttle",
   ],
   ["", "snapshot.count checkpoint.count"],
   ...hypervisorFields("vm.", KVM_INSTANCE),
