@@ -9,6 +9,7 @@ import type { ParsedFamily } from "../tests/support/parse_page.ts";
 import { readCollectorCosts } from "./collector_costs.ts";
 import { code, formatMarkdown, replacePart, table } from "./markdown.ts";
 import { collectorTable, metricsDocument } from "./metrics_document.ts";
+import { migrationSection } from "./migration_section.ts";
 import { main, say } from "./progress.ts";
 import { countSeries, samplePage, type SeriesCount } from "./sample_host.ts";
 import { ROOT } from "./set_up.ts";
@@ -33,7 +34,7 @@ export async function generateDocuments(): Promise<readonly Document[]> {
     own: await ownFamilies(),
     series,
     costs: await readCollectorCosts(),
-    migration: "",
+    migration: migrationSection(),
   });
   const text = replacePart(
     replacePart(
