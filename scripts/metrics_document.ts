@@ -249,12 +249,16 @@ function collectorSection(collector: Collector, { series, costs }: MetricsFacts)
     : `Switch: ${code(`--${collector.byDefault ? "no-" : ""}collector.${name}`)}.`;
   return `### Collector ${code(name)}
 
-About ${description}. **${capitalize(byDefault(collector))}${
+${capitalize(description)}. **${capitalize(byDefault(collector))}${
     collector.byDefault === undefined ? "" : " by default"
   }.** ${switches}
 
-${table(["What it asks of libvirt", ""], questions(collector))}
-${table(["What it costs", ""], costRows(collector, series.get(name), costs))}
+${
+    table(["What it asks of libvirt, and costs", ""], [
+      ...questions(collector),
+      ...costRows(collector, series.get(name), costs),
+    ])
+  }
 ${families.length === 0 ? "" : instanceTable(families)}
 ${hostFamilies.length === 0 ? "" : hostTable(hostFamilies)}`;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { NO_COSTS } from "../scripts/collector_costs.ts";
 import { generateDocuments } from "../scripts/generate_docs.ts";
 import {
+  defaultSeries,
   describeConversion,
   describeSource,
   GROUPS_WITHOUT_MONITOR,
@@ -9,7 +10,9 @@ import {
   type MetricsFacts,
   needsMonitor,
 } from "../scripts/metrics_document.ts";
+import { countSeries } from "../scripts/sample_host.ts";
 import { StatisticsGroup } from "../src/libvirt/hypervisor.ts";
+import { openMetricsFamily } from "../src/metrics/exposition.ts";
 import {
   type Collector,
   type Family,
@@ -73,6 +76,32 @@ Deno.test("metricsDocument() tells measured costs, and which are not measured", 
   assert.match(document, /\| Time per instance \| 1\.23 ms \|/);
   assert.match(document, /\| Processor time per instance \| 0\.50 ms \|/);
   assert.match(document, /On twenty guests/);
+});
+
+Deno.test("docs/metrics.md tells how many series an instance has, as counted", async () => {
+  const series = await countSeries(COLLECTORS);
+  const total = defaultSeries(COLLECTORS, series);
+  const [metrics] = await generateDocuments();
+  assert.match(
+    metrics?.text ?? "",
+    new RegExp(`\\*\\*${total} series for such an\\s+instance\\*\\*`),
+  );
+  for (const [name, { perInstance, perHost }] of series) {
+    const section = metrics?.text.split(`\n### Collector \`${name}\`\n`)[1] ?? "";
+    const [, counts = ""] = /\| Series per instance, per host +\| ([\d, ]+?) +\|/.exec(section) ??
+      [];
+    assert.equal(counts, `${perInstance}, ${perHost}`, name);
+  }
+});
+
+Deno.test("docs/metrics.md says what is `unknown` in OpenMetrics", async () => {
+  const [metrics] = await generateDocuments();
+  const [, section = ""] = metrics?.text.split("\n## The two formats\n") ?? [];
+  const [formats = ""] = section.split("\n## ");
+  for (const { name, type } of COLLECTORS.flatMap(({ families }) => families)) {
+    const isUnknown = openMetricsFamily({ name, type }).type === "unknown";
+    assert.equal(formats.includes(`\`${name}\``), isUnknown, name);
+  }
 });
 
 Deno.test("the groups that need no monitor are those that the shim names", async () => {
