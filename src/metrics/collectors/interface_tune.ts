@@ -86,14 +86,6 @@ export const interfaceTune: Collector = {
   groups: 0,
   families: [
     ...direction("receive", "what the guest receives", "inbound"),
-    family(
-      "receive_floor_bytes_per_second",
-      "Least rate for what the guest receives, which others leave to it",
-      "bytes per second",
-      "<inbound floor>",
-      ({ bandwidth }) => bandwidth?.inbound?.floorKilobytesPerSecond,
-      RATE_KILOBYTE,
-    ),
     ...direction("transmit", "what the guest sends", "outbound"),
   ],
 };
