@@ -2,17 +2,16 @@
  * Writes the documentation that tables of the program know better than anybody: docs/metrics.md, and the tables of
  * flags and metrics in README.md. With `--check` it writes nothing and ends with 1 when one of them differs.
  */
-import { type Flag, FLAGS } from "../src/config.ts";
-import { StatisticsGroup } from "../src/libvirt/hypervisor.ts";
-import type { Collector, Family, LabelSet } from "../src/metrics/family.ts";
+import { ALL_FLAGS, type Flag } from "../src/config.ts";
+import type { Collector, LabelSet } from "../src/metrics/family.ts";
 import { COLLECTORS } from "../src/metrics/mod.ts";
-import type { ErrorKind, IncompleteReason, Phase } from "../src/metrics/self.ts";
-import { Scraper } from "../src/scrape.ts";
-import { FakeHypervisor } from "../tests/support/fake_hypervisor.ts";
-import { novaDomainXml, numberedUuid } from "../tests/support/nova_domain.ts";
-import { type ParsedFamily, parsePage } from "../tests/support/parse_page.ts";
-import { decodePage, scraperOptions } from "../tests/support/scraper_options.ts";
-import { main, say, StepError } from "./progress.ts";
+import type { ParsedFamily } from "../tests/support/parse_page.ts";
+import { readCollectorCosts } from "./collector_costs.ts";
+import { code, formatMarkdown, replacePart, table } from "./markdown.ts";
+import { collectorTable, metricsDocument } from "./metrics_document.ts";
+import { migrationSection } from "./migration_section.ts";
+import { main, say } from "./progress.ts";
+import { countSeries, samplePage, type SeriesCount } from "./sample_host.ts";
 import { ROOT } from "./set_up.ts";
 
 /** A file and what it should hold. */
@@ -29,48 +28,27 @@ export interface Document {
  */
 export async function generateDocuments(): Promise<readonly Document[]> {
   const readme = "README.md";
-  const own = await ownFamilies();
+  const series = await countSeries(COLLECTORS);
+  const document = metricsDocument({
+    collectors: COLLECTORS,
+    own: await ownFamilies(),
+    series,
+    costs: await readCollectorCosts(),
+    migration: migrationSection(),
+  });
   const text = replacePart(
     replacePart(
       await Deno.readTextFile(`${ROOT}/${readme}`),
       "flags",
-      await format(flagTable(Object.values(FLAGS))),
+      await formatMarkdown(flagTable(ALL_FLAGS)),
     ),
     "metrics",
-    await format(summaryTable(COLLECTORS)),
+    await formatMarkdown(readmeMetrics(COLLECTORS, series)),
   );
   return [
-    { path: "docs/metrics.md", text: await format(metricsDocument(COLLECTORS, own)) },
+    { path: "docs/metrics.md", text: await formatMarkdown(document) },
     { path: readme, text },
   ];
-}
-
-/**
- * Puts text between the markers `<!-- name:begin … -->` and `<!-- name:end -->` of a document.
- *
- * @throws {StepError} when one of the markers is missing
- */
-export function replacePart(document: string, name: string, text: string): string {
-  const begin = new RegExp(`^<!-- ${name}:begin\\b.*-->$`, "m").exec(document);
-  const end = `<!-- ${name}:end -->`;
-  const from = begin === null ? -1 : begin.index + begin[0].length;
-  const to = document.indexOf(`\n${end}\n`, from);
-  if (from < 0 || to < 0) {
-    throw new StepError(
-      `Markers "<!-- ${name}:begin -->" and "${end}" are missing: put them on lines of their own`,
-    );
-  }
-  return `${document.slice(0, from)}\n\n${text.trim()}\n${document.slice(to)}`;
-}
-
-/** Writes a Markdown table. */
-export function table(
-  header: readonly string[],
-  rows: readonly (readonly string[])[],
-): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
-  return line(header) + line(header.map(() => "---")) + rows.map(line).join("");
 }
 
 /** The flags in the order of the help. */
@@ -91,6 +69,20 @@ export function flagTable(flags: readonly Flag[]): string {
   );
 }
 
+/** README's part on metrics: the families of the collector `seed`, and the collectors in short. */
+export function readmeMetrics(
+  collectors: readonly Collector[],
+  series: ReadonlyMap<string, SeriesCount>,
+): string {
+  const seed = collectors.filter(({ name }) => name === "seed");
+  return `The families that the older exporters had, collector \`seed\`:
+
+${summaryTable(seed)}
+All collectors; [docs/metrics.md](docs/metrics.md) has their families:
+
+${collectorTable(collectors, series, "docs/metrics.md")}`;
+}
+
 /** The families about instances, in short. */
 export function summaryTable(collectors: readonly Collector[]): string {
   return table(
@@ -101,211 +93,19 @@ export function summaryTable(collectors: readonly Collector[]): string {
   );
 }
 
-/** docs/metrics.md, not yet formatted. */
-export function metricsDocument(
-  collectors: readonly Collector[],
-  own: readonly ParsedFamily[],
-): string {
-  const labelNames = new Set(
-    collectors.flatMap(({ families }) => families.flatMap(({ labelSet }) => labelSet.names)),
-  );
-  return `# Metrics
-
-This page is generated by \`npm run docs\` from the tables that the exporter itself uses. Change those, not this page.
-
-A value that libvirt did not give makes no sample: nothing here is ever filled in with 0. A family without any sample is
-not on the page at all.
-
-## Instances
-
-One sample for each active domain (running, paused and so on), or for each of its disks or network interfaces. When an
-instance is deleted or migrated away, its series are gone from the next scrape on.
-
-${collectors.map(collectorSection).join("\n")}
-### Labels
-
-${table(["Label", "Value"], [...labelNames].map((name) => [code(name), describeLabel(name)]))}
-Names are arbitrary text. They are escaped as the exposition format asks, and otherwise stand as Nova wrote them.
-
-### Where the values come from
-
-A source like \`cpu.time\` is the name of a field of
-[libvirt's bulk statistics](https://libvirt.org/html/libvirt-libvirt-domain.html#virConnectGetAllDomainStats). Where a
-cheaper call has the same value, the exporter takes it from there and keeps the name. \`N\` stands for libvirt's number of
-the device. The definition is the domain's XML, which is read once and then only when it may have changed.
-
-Memory needs the guest's balloon driver. The guest refreshes those figures once in a statistics period, 10 seconds with
-Nova's defaults. A guest without the driver has no memory samples.
-
-## The exporter itself
-
-${
-    table(
-      ["Family", "Type", "Labels", "Meaning"],
-      own.map((family) => [
-        code(family.name),
-        family.type,
-        labelsOf(family).map(code).join(", "),
-        family.help,
-      ]),
-    )
-  }
-### Values of these labels
-
-\`reason\` of \`libvirt_nova_exporter_instances_incomplete\`, why an instance's values are incomplete:
-
-${definitions(REASONS)}
-\`phase\` of \`libvirt_nova_exporter_scrape_phase_duration_seconds\`, the steps of a scrape:
-
-${definitions(PHASES)}
-\`kind\` of \`libvirt_nova_exporter_errors_total\`, what an error was about:
-
-${definitions(KINDS)}
-\`need\` of \`libvirt_nova_exporter_abandoned_calls\`: \`monitor\` for calls that wait for a guest's monitor, \`none\` for those
-that libvirt's daemon should answer by itself.
-
-\`call\` and \`code\` of \`libvirt_nova_exporter_libvirt_errors_total\`: the name of the libvirt function, and its
-[\`virErrorNumber\`](https://libvirt.org/html/libvirt-virterror.html#virErrorNumber).
-`;
-}
-
-function collectorSection({ name, groups, families }: Collector): string {
-  const asked = Object.entries(StatisticsGroup)
-    .filter(([, bit]) => (groups & bit) !== 0)
-    .map(([group]) => code(group));
-  const note = asked.length === 0
-    ? "It asks libvirt for nothing more."
-    : `It asks for these groups of libvirt's statistics: ${asked.join(", ")}.`;
-  return `### Collector ${code(name)}
-
-${note}
-
-${
-    table(
-      ["Family", "Type", "Unit", "Labels", "Meaning", "Source"],
-      families.map((family) => [
-        code(family.name),
-        family.type,
-        family.unit,
-        family.labelSet.names.map(code).join(", "),
-        family.help,
-        describeSource(family),
-      ]),
-    )
-  }`;
-}
-
-function describeSource({ source, labelSet }: Family): string {
-  if ("completeness" in source) return "whether each call about the instance was answered";
-  if ("definition" in source) return `${code(source.path)} of the definition`;
-  const prefix = labelSet.scope === "device" ? `${labelSet.group}.N.` : "";
-  const minuend = code(`${prefix}${source.field}`);
-  return "minus" in source ? `${minuend} − ${code(`${prefix}${source.minus}`)}` : minuend;
-}
-
 function owner(labelSet: LabelSet): string {
-  if (labelSet.scope === "instance") return "instance";
-  return labelSet.group === "block" ? "disk" : "network interface";
-}
-
-const LABELS: Readonly<Record<string, string>> = {
-  libvirtname: "libvirt's name of the domain, such as `instance-0000002a`",
-  novaname: "the instance's display name; empty where the definition has no metadata of Nova",
-  novaproject: "the name of the project that owns it; empty where Nova wrote none",
-  iface: "the interface's device on the host, such as `tap567a4527-b0`",
-  macaddr: "the interface's MAC address",
-  targetdev: "the disk's device in the guest, such as `vda`",
-  cindervolume: "the disk's serial, which for a Cinder volume is its id; empty for local disks",
-  disktype: "the type of the disk's source: `file`, `block`, `network` and so on",
-};
-
-function describeLabel(name: string): string {
-  const description = LABELS[name];
-  if (description === undefined) {
-    throw new StepError(
-      `Label "${name}" is not described: add it to LABELS in scripts/generate_docs.ts`,
-    );
-  }
-  return description;
-}
-
-const REASONS: Readonly<Record<IncompleteReason, string>> = {
-  failed: "libvirt refused a call",
-  busy: "somebody else was asking this guest, so libvirt left out what needs its monitor",
-  withheld:
-    "not asked, because too many calls were unanswered already (`--libvirt.max-abandoned`) or the time was over",
-  quarantined: "not asked, because an earlier call about it is still unanswered",
-  late: "it did not answer in time",
-  unread: "not on the page yet, because there was no time to read its definition",
-};
-
-const PHASES: Readonly<Record<Phase, string>> = {
-  survey: "connecting where needed, and listing the instances",
-  describe: "reading definitions that are new or may have changed",
-  measure: "reading the values",
-  render: "writing the instances' part of the page",
-};
-
-const KINDS: Readonly<Record<ErrorKind, string>> = {
-  connection: "libvirt could not be reached",
-  survey: "libvirt did not list its instances",
-  definition: "libvirt did not give an instance's definition",
-  "definition_content": "an instance's definition could not be understood",
-  call: "libvirt refused to give a value",
-  timeout: "a call, or a whole collection, was not answered in time",
-  internal: "a defect of the exporter",
-};
-
-function definitions(meanings: Readonly<Record<string, string>>): string {
-  return table(
-    ["Value", "Meaning"],
-    Object.entries(meanings).map(([value, meaning]) => [code(value), meaning]),
-  );
+  return labelSet.scope === "instance" || labelSet.scope === "value" ? "instance" : labelSet.device;
 }
 
 /** The families about the exporter itself, from a page on which each of them has a sample. */
 async function ownFamilies(): Promise<readonly ParsedFamily[]> {
-  const [uuid, name] = [numberedUuid(1), "sample"];
-  const hypervisor = new FakeHypervisor([
-    { uuid, id: 1, name, xml: novaDomainXml({ uuid, name }), numbers: {} },
-  ]);
-  hypervisor.failures = [{
-    call: "virDomainMemoryStats",
-    code: 9,
-    origin: 10,
-    message: "sample",
-    count: 1,
-  }];
-  const { page } = await new Scraper(scraperOptions(hypervisor, COLLECTORS)).scrape();
+  const page = await samplePage(COLLECTORS);
   const collected = new Set(
-    COLLECTORS.flatMap(({ families }) => families.map(({ name }) => name)),
+    COLLECTORS.flatMap(({ families, hostFamilies = [] }) =>
+      [...families, ...hostFamilies].map(({ name }) => name)
+    ),
   );
-  return [...parsePage(decodePage(page)).values()].filter((family) => !collected.has(family.name));
-}
-
-function labelsOf({ samples }: ParsedFamily): readonly string[] {
-  return [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))];
-}
-
-function code(text: string): string {
-  return `\`${text}\``;
-}
-
-/** Formats Markdown as `deno fmt` does, so that its check is content with what is generated. */
-async function format(text: string): Promise<string> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--ext=md", "-"],
-    cwd: ROOT,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(text));
-  await writer.close();
-  const { success, stdout, stderr } = await child.output();
-  if (!success) throw new StepError(new TextDecoder().decode(stderr).trimEnd());
-  return new TextDecoder().decode(stdout);
+  return [...page.values()].filter(({ name }) => !collected.has(name));
 }
 
 if (import.meta.main) {

@@ -83,8 +83,9 @@ function queueDepth(kind: string, field: string): Family {
 }
 
 /**
- * Latencies of disks, where the definition asks QEMU for them: in intervals (`<statistics>` with `<statistic interval>`,
- * libvirt 11.10) and in histograms (`<latency_histogram>`, libvirt 12.1).
+ * Latencies of disks, where `<driver><statistics>` of the definition asks QEMU for them: in intervals (`<statistic
+ * interval>` in seconds, libvirt 11.10) and in histograms (`<latency-histogram>`, libvirt 12.1). QEMU has all latencies in
+ * nanoseconds. Source: `BlockDeviceTimedStats` and `BlockLatencyHistogramInfo` of QEMU's qapi/block-core.json.
  */
 export const blockLatency: Collector = {
   name: "block_latency",

@@ -67,6 +67,13 @@ export const job: Collector = {
     ),
     gauge("elapsed_seconds", "Time since the job began", "seconds", "time_elapsed", MILLISECONDS),
     gauge(
+      "elapsed_net_seconds",
+      "Time since a migration began, without that for handing over to the destination",
+      "seconds",
+      "time_elapsed_net",
+      MILLISECONDS,
+    ),
+    gauge(
       "remaining_seconds",
       "Time that the job will take yet, as libvirt expects",
       "seconds",
@@ -78,6 +85,13 @@ export const job: Collector = {
       "Time that the instance stands still during a migration",
       "seconds",
       "downtime",
+      MILLISECONDS,
+    ),
+    gauge(
+      "downtime_net_seconds",
+      "Time that the instance stood still, without that for handing over to the destination",
+      "seconds",
+      "downtime_net",
       MILLISECONDS,
     ),
     gauge(
@@ -133,6 +147,36 @@ export const job: Collector = {
       "Speed at which disks are moved",
       "bytes per second",
       "disk_bps",
+    ),
+    gauge(
+      "disk_temporary_used_bytes",
+      "Temporary disk space that a backup uses",
+      "bytes",
+      "disk_temp_used",
+    ),
+    gauge(
+      "disk_temporary_total_bytes",
+      "Temporary disk space that a backup may use",
+      "bytes",
+      "disk_temp_total",
+    ),
+    gauge(
+      "compression_cache_bytes",
+      "Size of the cache for a migration's compression",
+      "bytes",
+      "compression_cache",
+    ),
+    gauge(
+      "compression_cache_misses",
+      "Pages that changed and were not in the cache for compression",
+      "pages",
+      "compression_cache_misses",
+    ),
+    gauge(
+      "compression_overflows",
+      "Pages that compression would not have made smaller, and which were sent whole",
+      "pages",
+      "compression_overflow",
     ),
     gauge(
       "compression_bytes",

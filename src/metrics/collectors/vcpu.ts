@@ -22,7 +22,13 @@ export const vcpu: Collector = {
   domainCalls: DomainCall.vcpuPlacement,
   families: [
     seconds("seconds", "Processor time of the vCPU", "time"),
-    seconds("wait_seconds", "Time that the vCPU waited for input or output on the host", "wait"),
+    // libvirt's manual calls it waiting for I/O, but it is `wait_sum` of /proc/PID/task/TID/sched: waiting for a processor.
+    seconds(
+      "wait_seconds",
+      "Time that the vCPU waited for a processor as the kernel's scheduler statistics tell; 0 where " +
+        "those are off (sysctl kernel.sched_schedstats)",
+      "wait",
+    ),
     seconds(
       "steal_seconds",
       "Time that the vCPU was ready to run while the host ran something else",

@@ -1,0 +1,256 @@
+/**
+ * A made-up host with one instance, as Nova and libvirt 12 with QEMU describe and measure it. The documentation counts
+ * series on it.
+ *
+ * @module
+ */
+import type { HostEntity } from "../src/libvirt/hypervisor.ts";
+import type { Collector } from "../src/metrics/family.ts";
+import { Scraper } from "../src/scrape.ts";
+import { type FakeDomain, FakeHypervisor } from "../tests/support/fake_hypervisor.ts";
+import { type ParsedFamily, parsePage } from "../tests/support/parse_page.ts";
+import { decodePage, scraperOptions } from "../tests/support/scraper_options.ts";
+
+/** What the sample has, where that changes how many series there are; each is a part of a sentence. */
+export const SAMPLE_PARTS: readonly string[] = [
+  "one disk, one network interface and two vCPUs",
+  "limits of the disk's throughput, in bytes and in requests, and of the interface's in both directions",
+  "one I/O thread",
+  "two performance events enabled",
+  "one resctrl monitor of one cache bank and one of one NUMA node",
+  "statistics of the disk's latency in one interval and in histograms of four bins for reads, writes and flushes",
+  "a migration under way",
+  "what KVM counts on x86-64",
+];
+
+const UUID = "cef19ce0-0ca2-4110-855d-b19fbce37686";
+
+const XML = `<domain type="kvm">
+  <name>instance-0000002a</name>
+  <uuid>${UUID}</uuid>
+  <metadata>
+    <nova:instance xmlns:nova="http://openstack.org/xmlns/libvirt/nova/1.1">
+      <nova:package version="34.0.0"/>
+      <nova:name>sample</nova:name>
+      <nova:creationTime>2026-06-01 10:00:00</nova:creationTime>
+      <nova:flavor name="m1.small" id="6a523f6f-5ede-4a3a-938b-1c3a5d665771">
+        <nova:memory>2048</nova:memory>
+        <nova:disk>20</nova:disk>
+        <nova:swap>0</nova:swap>
+        <nova:ephemeral>0</nova:ephemeral>
+        <nova:vcpus>2</nova:vcpus>
+      </nova:flavor>
+      <nova:owner>
+        <nova:user uuid="18509018d00743c89518135e476003e0">admin</nova:user>
+        <nova:project uuid="38bd8e984a3e435a87e950a441ee55aa">demo</nova:project>
+      </nova:owner>
+      <nova:root type="image" uuid="155d900f-4e14-4e4c-a73d-069cbf4541e6"/>
+    </nova:instance>
+  </metadata>
+  <memory unit="KiB">2097152</memory>
+  <vcpu>2</vcpu>
+  <os><type arch="x86_64" machine="pc-q35-7.2">hvm</type></os>
+  <devices>
+    <disk type="block" device="disk">
+      <driver name="qemu" type="raw" cache="none" io="native"/>
+      <source dev="/dev/sdb"/>
+      <target dev="vda" bus="virtio"/>
+      <iotune><total_bytes_sec>104857600</total_bytes_sec><total_iops_sec>500</total_iops_sec></iotune>
+      <serial>49b64a08-72e6-4c3a-babc-ed2057ee05cd</serial>
+    </disk>
+    <interface type="bridge">
+      <mac address="fa:16:3e:d6:54:af"/>
+      <source bridge="br-int"/>
+      <target dev="tap567a4527-b0"/>
+      <model type="virtio"/>
+      <bandwidth><inbound average="12500"/><outbound average="12500"/></bandwidth>
+    </interface>
+  </devices>
+</domain>`;
+
+/** What KVM counts of an instance. Source: kvm_vm_stats_desc in arch/x86/kvm/x86.c of Linux 6. */
+const KVM_INSTANCE = {
+  sum: "mmu_shadow_zapped mmu_pte_write mmu_pde_zapped mmu_flooded mmu_recycled mmu_cache_miss " +
+    "remote_tlb_flush remote_tlb_flush_requests",
+  cur: "mmu_unsync pages_4k pages_2m pages_1g nx_lpage_splits",
+  max: "max_mmu_rmap_size max_mmu_page_hash_collisions",
+};
+
+/** What KVM counts of a vCPU, but for histograms. Source: kvm_vcpu_stats_desc, likewise. */
+const KVM_VIRTUAL_CPU = {
+  sum:
+    "halt_successful_poll halt_attempted_poll halt_poll_invalid halt_wakeup halt_poll_success_ns " +
+    "halt_poll_fail_ns halt_wait_ns pf_taken pf_fixed pf_emulate pf_spurious pf_fast " +
+    "pf_mmio_spte_created pf_guest tlb_flush invlpg exits io_exits mmio_exits signal_exits " +
+    "irq_window_exits nmi_window_exits l1d_flush halt_exits request_irq_exits irq_exits " +
+    "host_state_reload fpu_reload insn_emulation insn_emulation_fail hypercalls irq_injections " +
+    "nmi_injections req_event nested_run directed_yield_attempted directed_yield_successful " +
+    "preemption_reported preemption_other notify_window_exits",
+  cur: "blocking guest_mode",
+};
+
+function hypervisorFields(
+  prefix: string,
+  names: Readonly<Record<string, string>>,
+): readonly (readonly [prefix: string, fields: string])[] {
+  return Object.entries(names).map(([kind, list]) =>
+    [prefix, list.split(" ").map((name) => `${name}.${kind}`).join(" ")] as const
+  );
+}
+
+/** Fields that the sample has, by their common beginning. */
+const FIELDS: readonly (readonly [prefix: string, fields: string])[] = [
+  ["state.", "state reason"],
+  ["cpu.", "time user system haltpoll.success.time haltpoll.fail.time"],
+  ["cpu.cache.monitor.", "count 0.bank.count 0.bank.0.id 0.bank.0.bytes"],
+  [
+    "balloon.",
+    "current maximum swap_in swap_out major_fault minor_fault unused available usable last-update " +
+    "disk_caches hugetlb_pgalloc hugetlb_pgfail rss",
+  ],
+  ["vcpu.", "current maximum"],
+  ["vcpu.0.", "state time wait halted delay cpu"],
+  ["vcpu.1.", "state time wait halted delay cpu"],
+  [
+    "net.0.",
+    "rx.bytes rx.pkts rx.errs rx.drop tx.bytes tx.pkts tx.errs tx.drop",
+  ],
+  [
+    "block.0.",
+    "backingIndex rd.reqs rd.bytes rd.times wr.reqs wr.bytes wr.times fl.reqs fl.times allocation " +
+    "capacity physical",
+  ],
+  [
+    "block.0.limits.",
+    "request_alignment iov_max memory_alignment_minimal memory_alignment_optimal",
+  ],
+  [
+    "block.0.timed_group.0.",
+    "interval rd_latency_min rd_latency_max rd_latency_avg wr_latency_min wr_latency_max " +
+    "wr_latency_avg flush_latency_min flush_latency_max flush_latency_avg zone_append_latency_min " +
+    "zone_append_latency_max zone_append_latency_avg rd_queue_depth_avg wr_queue_depth_avg " +
+    "zone_append_queue_depth_avg",
+  ],
+  ...["read", "write", "flush"].flatMap((kind) =>
+    [0, 1, 2, 3].map((bin) =>
+      [`block.0.latency_histogram.${kind}.bin.${bin}.`, "start value"] as const
+    )
+  ),
+  ["perf.", "cpu_cycles instructions"],
+  ["iothread.", "count 1.poll-max-ns 1.poll-grow 1.poll-shrink"],
+  [
+    "memory.bandwidth.monitor.",
+    "count 0.node.count 0.node.0.id 0.node.0.bytes.local 0.node.0.bytes.total",
+  ],
+  [
+    "dirtyrate.",
+    "calc_status calc_start_time calc_period megabytes_per_second vcpu.0.megabytes_per_second " +
+    "vcpu.1.megabytes_per_second",
+  ],
+  [
+    "job.",
+    "type operation time_elapsed time_elapsed_net time_remaining downtime downtime_net setup_time data_total data_processed " +
+    "data_remaining memory_total memory_processed memory_remaining disk_total disk_processed " +
+    "disk_remaining memory_constant memory_normal memory_normal_bytes memory_bps " +
+    "memory_dirty_rate memory_page_size memory_iteration memory_postcopy_requests disk_bps " +
+    "compression_cache compression_cache_misses compression_overflow compression_bytes " +
+    "compression_pages auto_converge_throttle",
+  ],
+  ["", "snapshot.count checkpoint.count"],
+  ...hypervisorFields("vm.", KVM_INSTANCE),
+  ...hypervisorFields("vcpu.0.", KVM_VIRTUAL_CPU),
+  ...hypervisorFields("vcpu.1.", KVM_VIRTUAL_CPU),
+];
+
+const INSTANCE: FakeDomain = {
+  uuid: UUID,
+  id: 1,
+  name: "instance-0000002a",
+  xml: XML,
+  numbers: Object.fromEntries(
+    FIELDS.flatMap(([prefix, fields]) => fields.split(" ").map((field) => [prefix + field, 1])),
+  ),
+  texts: {
+    "block.0.name": "vda",
+    "net.0.name": "tap567a4527-b0",
+    "cpu.cache.monitor.0.name": "vcpus_0-1",
+    "memory.bandwidth.monitor.0.name": "vcpus_0-1",
+  },
+};
+
+function numbered(names: string): Readonly<Record<string, number>> {
+  return Object.fromEntries(names.split(" ").map((name) => [name, 1]));
+}
+
+const ENTITIES: readonly HostEntity[] = [
+  {
+    kind: "node",
+    texts: { model: "x86_64", type: "QEMU" },
+    numbers: numbered(
+      "memory cpus megahertz nodes sockets cores threads cpu.user cpu.kernel cpu.idle cpu.iowait " +
+        "cpu.intr memory.total memory.free memory.buffers memory.cached version.hypervisor " +
+        "version.daemon version.client",
+    ),
+  },
+  { kind: "cell", texts: {}, numbers: numbered("cell memory.total memory.free") },
+  {
+    kind: "storage_pool",
+    texts: { name: "default", uuid: UUID },
+    numbers: numbered("state capacity allocation available volumes autostart persistent"),
+  },
+  {
+    kind: "storage_volume",
+    texts: { pool: "default", name: "base.img" },
+    numbers: numbered("type capacity allocation"),
+  },
+  {
+    kind: "network",
+    texts: { name: "default", uuid: UUID, bridge: "virbr0" },
+    numbers: numbered("active autostart persistent dhcp_leases"),
+  },
+];
+
+/** A hypervisor with the sample instance; a call has failed, so that all families about the exporter have samples. */
+function sampleHypervisor(): FakeHypervisor {
+  const hypervisor = new FakeHypervisor([INSTANCE]);
+  hypervisor.entities = [...ENTITIES];
+  hypervisor.callTimes = [{ call: "virDomainMemoryStats", count: 1, seconds: 0.001 }];
+  hypervisor.failures = [{
+    call: "virDomainMemoryStats",
+    code: 9,
+    origin: 10,
+    message: "sample",
+    count: 1,
+  }];
+  return hypervisor;
+}
+
+/** The families of the sample's page, in the text format, with those about the exporter itself. */
+export async function samplePage(
+  collectors: readonly Collector[],
+): Promise<ReadonlyMap<string, ParsedFamily>> {
+  const options = scraperOptions(sampleHypervisor(), collectors, { startSecondsOf: () => 1 });
+  const collection = await new Scraper(options).scrape();
+  return parsePage(decodePage(collection.page("text")));
+}
+
+/** How many series collectors have. */
+export interface SeriesCount {
+  readonly perInstance: number;
+  readonly perHost: number;
+}
+
+/** How many series each collector has on the sample's page, by its name. */
+export async function countSeries(
+  collectors: readonly Collector[],
+): Promise<ReadonlyMap<string, SeriesCount>> {
+  const page = await samplePage(collectors);
+  const samples = (families: readonly { readonly name: string }[]): number =>
+    families.reduce((sum, { name }) => sum + (page.get(name)?.samples.length ?? 0), 0);
+  return new Map(
+    collectors.map(({ name, families, hostFamilies = [] }) => [
+      name,
+      { perInstance: samples(families), perHost: samples(hostFamilies) },
+    ]),
+  );
+}
