@@ -77,19 +77,19 @@ Deno.test("domainStartSeconds() is the time of a regular file, and undefined wit
       ["\uD800", undefined],
     ];
     for (const [name, expected] of cases) {
-      await t.step(`domain ${JSON.stringify(name.slice(0, 20))}`, async () => {
+      await t.step(`domain ${JSON.stringify(name.slice(0, 20))}`, () => {
         assert.equal(domainStartSeconds(name, options), expected);
       });
     }
-    await t.step("a connection to another machine", async () => {
+    await t.step("a connection to another machine", () => {
       const uri = options.uri.replace("qemu+unix:///", "qemu+ssh://host/");
       assert.equal(domainStartSeconds("running", { uri }), undefined);
     });
-    await t.step("a directory that is not there", async () => {
+    await t.step("a directory that is not there", () => {
       const uri = `qemu:///system?socket=${directory}/elsewhere/libvirt-sock-ro`;
       assert.equal(domainStartSeconds("running", { uri }), undefined);
     });
-    await t.step("a directory that is a file", async () => {
+    await t.step("a directory that is a file", () => {
       const uri = `qemu:///system?socket=${files}/running.pid/libvirt-sock-ro`;
       assert.equal(domainStartSeconds("running", { uri }), undefined);
     });

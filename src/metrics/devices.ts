@@ -1,4 +1,4 @@
-import type { LabelSet } from "./family.ts";
+import type { Label, LabelSet } from "./family.ts";
 
 /** One sample for each disk that libvirt has statistics of. */
 export const DISK: LabelSet = {
@@ -42,7 +42,7 @@ export const DESCRIBED_DISK: LabelSet = {
   device: "disk",
   names: ["target_device"],
   count: ({ disks }) => disks.length,
-  labels({ disks }, position) {
+  labels({ disks }, position): readonly Label[] | undefined {
     const disk = disks[position];
     return disk === undefined ? undefined : [["target_device", disk.target]];
   },
@@ -54,7 +54,7 @@ export const DESCRIBED_INTERFACE: LabelSet = {
   device: "network interface",
   names: ["target_device"],
   count: ({ interfaces }) => interfaces.length,
-  labels({ interfaces }, position) {
+  labels({ interfaces }, position): readonly Label[] | undefined {
     const target = interfaces[position]?.target;
     return target === undefined ? undefined : [["target_device", target]];
   },

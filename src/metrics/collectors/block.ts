@@ -1,6 +1,6 @@
 import { DomainCall } from "../../libvirt/hypervisor.ts";
 import { DISK } from "../devices.ts";
-import { type Collector, type Family, type LabelSet, NANOSECONDS } from "../family.ts";
+import { type Collector, type Family, type Label, type LabelSet, NANOSECONDS } from "../family.ts";
 
 function counter(what: string, help: string, unit: string, field: string): Family {
   return {
@@ -41,7 +41,7 @@ const INFORMATION: LabelSet = {
     "tune_group",
   ],
   count: ({ disks }) => disks.length,
-  labels({ disks }, position) {
+  labels({ disks }, position): readonly Label[] | undefined {
     const disk = disks[position];
     if (disk === undefined) return undefined;
     return [

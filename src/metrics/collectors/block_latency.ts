@@ -1,5 +1,5 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { type Collector, type Family, type LabelSet, NANOSECONDS } from "../family.ts";
+import { type Collector, type Family, type Label, type LabelSet, NANOSECONDS } from "../family.ts";
 
 /** Kinds of requests: the word of the family's name, libvirt's word for histograms, and that for intervals. */
 const KINDS = [
@@ -17,7 +17,7 @@ function ofDisk(group: string, device: string, label: string): LabelSet {
     named: false,
     ownerName: ([disk = ""]) => `block.${disk}.name`,
     names: ["target_device", label],
-    labels(domain, { path: [, number = "", target] }) {
+    labels(domain, { path: [, number = "", target] }): readonly Label[] | undefined {
       return target !== undefined &&
           domain.description?.disks.some((disk) => disk.target === target)
         ? [["target_device", target], [label, number]]

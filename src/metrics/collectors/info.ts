@@ -1,5 +1,5 @@
 import type { NovaFlavor } from "../../libvirt/domain_xml.ts";
-import { type Collector, type Family, INSTANCE, type LabelSet } from "../family.ts";
+import { type Collector, type Family, INSTANCE, type Label, type LabelSet } from "../family.ts";
 
 /** One sample for each instance whose definition is known. */
 const DESCRIBED_INSTANCE: LabelSet = {
@@ -19,7 +19,7 @@ const DESCRIBED_INSTANCE: LabelSet = {
     "architecture",
     "machine",
   ],
-  labels({ uuid, description }) {
+  labels({ uuid, description }): readonly Label[] | undefined {
     if (description === undefined) return undefined;
     const { nova } = description;
     return [

@@ -1,7 +1,7 @@
 import { fixedAddressesOf } from "../../libvirt/domain_xml.ts";
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
 import { DESCRIBED_INTERFACE, INTERFACE } from "../devices.ts";
-import type { Collector, Family, LabelSet } from "../family.ts";
+import type { Collector, Family, Label, LabelSet } from "../family.ts";
 
 function counter(what: string, help: string, unit: string, field: string): Family {
   return {
@@ -38,7 +38,7 @@ const INFORMATION: LabelSet = {
     "fixed_ips",
   ],
   count: ({ interfaces }) => interfaces.length,
-  labels({ interfaces, nova }, position) {
+  labels({ interfaces, nova }, position): readonly Label[] | undefined {
     const found = interfaces[position];
     if (found === undefined) return undefined;
     return [

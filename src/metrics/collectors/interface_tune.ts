@@ -22,7 +22,7 @@ function family(
     labelSet: DESCRIBED_INTERFACE,
     source: {
       path: `<bandwidth>${path}`,
-      part({ interfaces }, position) {
+      part({ interfaces }, position): number | undefined {
         const found = interfaces[position];
         const value = found === undefined ? undefined : limit(found);
         return value === undefined ? undefined : value * factor;

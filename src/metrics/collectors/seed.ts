@@ -1,5 +1,5 @@
 import { DomainCall, StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { type Collector, type Family, INSTANCE, type LabelSet } from "../family.ts";
+import { type Collector, type Family, INSTANCE, type Label, type LabelSet } from "../family.ts";
 
 const INTERFACE: LabelSet = {
   scope: "device",
@@ -7,7 +7,7 @@ const INTERFACE: LabelSet = {
   device: "network interface",
   named: true,
   names: ["iface", "macaddr"],
-  labels(domain, { name }) {
+  labels(domain, { name }): readonly Label[] | undefined {
     const found = domain.description?.interfaces.find(({ target }) => target === name);
     return found === undefined ? undefined : [["iface", name], ["macaddr", found.macAddress]];
   },
@@ -19,7 +19,7 @@ const DISK: LabelSet = {
   device: "disk",
   named: true,
   names: ["targetdev", "cindervolume", "disktype"],
-  labels(domain, { name }) {
+  labels(domain, { name }): readonly Label[] | undefined {
     const found = domain.description?.disks.find(({ target }) => target === name);
     return found === undefined
       ? undefined

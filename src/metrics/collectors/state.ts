@@ -1,16 +1,16 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
 import { reasonName, stateName } from "../domain_state.ts";
-import { type Collector, INSTANCE, type LabelSet } from "../family.ts";
+import { type Collector, INSTANCE, type Label, type LabelSet } from "../family.ts";
 
 /** One sample for the state that an instance is in. */
 const STATE: LabelSet = {
   scope: "value",
   names: ["state", "reason"],
-  key(read) {
+  key(read): string | undefined {
     const state = read("state.state");
     return state === undefined ? undefined : `${state} ${read("state.reason") ?? ""}`;
   },
-  labels(key) {
+  labels(key): readonly Label[] | undefined {
     const [state = "", reason = ""] = key.split(" ");
     return [
       ["state", stateName(Number(state))],
