@@ -87,8 +87,14 @@ const inovex: PeerExporter = {
     ["vcpu", "vcpu"],
     ["storage_pool", "pool"],
     ["instance_name, project_name", "novaname, novaproject"],
-    ["instance_id, flavor_name, user_name", "uuid, flavor, user of libvirt_nova_instance_info"],
-    ["os_type_arch, os_type_machine", "architecture, machine of libvirt_nova_instance_info"],
+    [
+      "instance_id, flavor_name, user_name, user_id, project_id",
+      "uuid, flavor, user, user_id, project_id of libvirt_nova_instance_info",
+    ],
+    [
+      "os_type, os_type_arch, os_type_machine",
+      "os_type, architecture, machine of libvirt_nova_instance_info",
+    ],
     [
       "source_file, source_protocol, serial, target_bus, disk_type, driver_type, driver_cache, driver_discard",
       "source, protocol, volume_id, bus, source_type, driver, cache, discard of libvirt_nova_instance_block_info",

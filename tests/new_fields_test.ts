@@ -27,7 +27,11 @@ type Row = readonly [
 ];
 
 const KINDS = [["read", "rd"], ["write", "wr"], ["zone_append", "zone_append"]] as const;
+<<<<<<< HEAD
 const DISK = { ["target_device"]: "vda" };
+=======
+const DISK = { "target_device": "vda" };
+>>>>>>> docs
 
 const ROWS: readonly (readonly [since: string, rows: readonly Row[]])[] = [
   ["libvirt 8.9, KVM: what the hypervisor counts", [
@@ -141,21 +145,21 @@ const ROWS: readonly (readonly [since: string, rows: readonly Row[]])[] = [
         `block.1.latency_histogram.${kind}.bin.0.start`,
         0,
         `block_${kind}_latency_bin_start_seconds`,
-        { target_device: "vdb", bin: "0" },
+        { "target_device": "vdb", bin: "0" },
         0,
       ],
       [
         `block.1.latency_histogram.${kind}.bin.1.start`,
         10_000_000,
         `block_${kind}_latency_bin_start_seconds`,
-        { target_device: "vdb", bin: "1" },
+        { "target_device": "vdb", bin: "1" },
         0.01,
       ],
       [
         `block.1.latency_histogram.${kind}.bin.1.value`,
         2131,
         `block_${kind}_latency_bin_requests_total`,
-        { target_device: "vdb", bin: "1" },
+        { "target_device": "vdb", bin: "1" },
         2131,
       ],
     ]),

@@ -1,11 +1,18 @@
 import assert from "node:assert/strict";
 import { familiesIn, PEERS } from "../scripts/peer_families.ts";
+import { IDENTITY_NAMES } from "../src/metrics/family.ts";
 import { COLLECTORS } from "../src/metrics/mod.ts";
 
 const FOLDER = new URL("../contrib/prometheus/recording_rules/", import.meta.url);
 
 /** Families of the exporter itself that rules may read. */
 const OWN = ["libvirt_nova_up"];
+
+/** Labels of libvirt_nova_instance_info that a record has by the same name. */
+const KEPT: Readonly<Record<string, readonly string[]>> = {
+  "libvirt_domain_openstack_info": ["user_id", "project_id"],
+  "libvirt_domain_info_meta": ["uuid", "flavor", "root_type"],
+};
 
 /** The names of the groups; they only look like families. */
 const GROUP = /^ {2}- name: libvirt_nova_as_\w+$/gm;
@@ -70,3 +77,21 @@ for (const { name, rules, families } of PEERS) {
     }
   });
 }
+
+Deno.test("rules take away each label of libvirt_nova_instance_info that the old family does not have", async () => {
+  const information = COLLECTORS.flatMap((collector) => collector.families)
+    .find(({ name }) => name === "libvirt_nova_instance_info");
+  const labels = [...IDENTITY_NAMES, ...information?.labelSet.names ?? []];
+  const rules = (await Promise.all(PEERS.flatMap((peer) => peer.rules ?? []).map(readRules)))
+    .join("\n").split(/^ +- record: /m);
+  for (const [record, kept] of Object.entries(KEPT)) {
+    const rule = rules.find((one) => one.startsWith(`${record}\n`)) ?? "";
+    const [, list = ""] = /max without \(([^)]*)\)/.exec(rule) ?? [];
+    const taken = list.split(",").map((label) => label.trim());
+    assert.deepEqual(
+      labels.filter((label) => !taken.includes(label)).sort(),
+      [...kept].sort(),
+      record,
+    );
+  }
+});
