@@ -27,11 +27,7 @@ type Row = readonly [
 ];
 
 const KINDS = [["read", "rd"], ["write", "wr"], ["zone_append", "zone_append"]] as const;
-<<<<<<< HEAD
-const DISK = { ["target_device"]: "vda" };
-=======
 const DISK = { "target_device": "vda" };
->>>>>>> docs
 
 const ROWS: readonly (readonly [since: string, rows: readonly Row[]])[] = [
   ["libvirt 8.9, KVM: what the hypervisor counts", [
