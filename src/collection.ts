@@ -88,11 +88,16 @@ export class Collection {
     const known = this.#pages.get(format);
     const age = this.ageMilliseconds;
     if (known !== undefined && age - known.age < MOMENT_MILLISECONDS) return known.chunks;
-    const rest = renderPlainFamilies([...this.#selfFamilies, ageFamily(age / 1000)], format);
+    const rest = renderPlainFamilies([...this.#selfFamilies, ageFamily(toSeconds(age))], format);
     const chunks = [...this.render(format), encode(rest + PAGE_END[format])];
     this.#pages.set(format, { age, chunks });
     return chunks;
   }
+}
+
+/** Seconds of a duration in milliseconds, to the microsecond: a clock's further digits say nothing. */
+export function toSeconds(milliseconds: number): number {
+  return Math.round(milliseconds * 1e3) / 1e6;
 }
 
 function ageFamily(seconds: number): PlainFamily {

@@ -1,7 +1,7 @@
 import { quote } from "./config.ts";
 import { CONTENT_TYPES } from "./metrics/exposition.ts";
 import type { Collector } from "./metrics/family.ts";
-import { COLLECTORS } from "./metrics/mod.ts";
+import { COLLECTORS, isSwitched } from "./metrics/mod.ts";
 import type { Scraper } from "./scrape.ts";
 import { type Page, textPage } from "./web/answer.ts";
 import { collectParameter } from "./web/collect_parameter.ts";
@@ -63,8 +63,4 @@ function restrict(
 ): readonly Collector[] {
   if (names.length === 0) return collectors;
   return collectors.filter((one) => !isSwitched(one) || names.includes(one.name));
-}
-
-function isSwitched({ byDefault }: Collector): boolean {
-  return byDefault !== undefined;
 }

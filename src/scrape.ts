@@ -1,5 +1,5 @@
 import { performance } from "node:perf_hooks";
-import { Collection } from "./collection.ts";
+import { Collection, toSeconds } from "./collection.ts";
 import { ConditionLog, type LogWriter } from "./conditions.ts";
 import {
   type Conditions,
@@ -28,7 +28,7 @@ import { type DomainRecord, isActive, type Snapshot, takeSnapshot } from "./libv
 import { collectorOutcomes } from "./metrics/calls.ts";
 import { type ExpositionFormat, LabelTexts } from "./metrics/exposition.ts";
 import type { Collector, IdentityOptions } from "./metrics/family.ts";
-import { neededQuestions } from "./metrics/mod.ts";
+import { isSwitched, neededQuestions } from "./metrics/mod.ts";
 import {
   type BuildInformation,
   type CollectionState,
@@ -231,7 +231,11 @@ export class Scraper {
         instances,
         filtered: survey.handles.length - records.length - unread.length,
         incomplete,
-        outcomes: collectorOutcomes(collectors, failures.filter(isFailure), callTimes),
+        outcomes: collectorOutcomes(
+          collectors.filter(isSwitched),
+          failures.filter(isFailure),
+          callTimes,
+        ),
         phaseSeconds: clock.seconds(),
         status,
       }),
@@ -414,7 +418,7 @@ function phaseClock(): PhaseClock {
   return {
     end(phase): void {
       const now = performance.now();
-      seconds[phase] = (now - last) / 1000;
+      seconds[phase] = toSeconds(now - last);
       last = now;
     },
     seconds: () => ({ ...seconds }),

@@ -63,9 +63,12 @@ export const COLLECTORS: readonly Collector[] = [
 ];
 
 /** Those that can be switched on and off, in the same order. */
-export const SWITCHED_COLLECTORS: readonly Collector[] = COLLECTORS.filter(
-  ({ byDefault }) => byDefault !== undefined,
-);
+export const SWITCHED_COLLECTORS: readonly Collector[] = COLLECTORS.filter(isSwitched);
+
+/** Whether a collector can be switched on and off. */
+export function isSwitched({ byDefault }: Collector): boolean {
+  return byDefault !== undefined;
+}
 
 /**
  * Chooses collectors by name, in the order of the page; those that cannot be switched off are always among them.
@@ -73,7 +76,7 @@ export const SWITCHED_COLLECTORS: readonly Collector[] = COLLECTORS.filter(
  * @param isOn says whether a switchable collector is on
  */
 export function chooseCollectors(isOn: (collector: Collector) => boolean): readonly Collector[] {
-  return COLLECTORS.filter((one) => one.byDefault === undefined || isOn(one));
+  return COLLECTORS.filter((one) => !isSwitched(one) || isOn(one));
 }
 
 /** What a measurement for these collectors has to ask of libvirt, as values of its groups and calls, added. */
