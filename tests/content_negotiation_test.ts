@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { acceptsGzip, chooseFormat, type Format } from "../src/web/content_negotiation.ts";
+import type { ExpositionFormat } from "../src/metrics/exposition.ts";
+import { acceptsGzip, chooseFormat } from "../src/web/content_negotiation.ts";
 
 Deno.test("chooseFormat() chooses what each client wants most", async (t) => {
-  const cases: readonly (readonly [string, string | undefined, Format])[] = [
+  const cases: readonly (readonly [string, string | undefined, ExpositionFormat])[] = [
     // As their sources have it.
     [
       "Prometheus 2.4",

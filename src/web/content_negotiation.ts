@@ -1,7 +1,5 @@
 import Negotiator from "negotiator";
-
-/** A format of the page: Prometheus' text format 0.0.4, or OpenMetrics 1.0.0. */
-export type Format = "text" | "openmetrics";
+import type { ExpositionFormat } from "../metrics/exposition.ts";
 
 /** What a negotiated page depends on: the value of its `Vary` header, whichever format and coding it has. */
 export const NEGOTIATED_BY = "Accept, Accept-Encoding";
@@ -14,12 +12,15 @@ export const NEGOTIATED_BY = "Accept, Accept-Encoding";
 const ESCAPING_SCHEMES = ["allow-utf-8", "underscores", "dots", "values"] as const;
 
 /** What each format is called in an `Accept` header; of two that a client wants alike, the first is chosen. */
-const MEDIA_TYPES: ReadonlyMap<string, Format> = new Map<string, Format>([
+const MEDIA_TYPES: ReadonlyMap<string, ExpositionFormat> = new Map<string, ExpositionFormat>([
   ...mediaTypes("text/plain;version=0.0.4;charset=utf-8", "text"),
   ...mediaTypes("application/openmetrics-text;version=1.0.0;charset=utf-8", "openmetrics"),
 ]);
 
-function mediaTypes(mediaType: string, format: Format): readonly (readonly [string, Format])[] {
+function mediaTypes(
+  mediaType: string,
+  format: ExpositionFormat,
+): readonly (readonly [string, ExpositionFormat])[] {
   return ESCAPING_SCHEMES.map((scheme) => [`${mediaType};escaping=${scheme}`, format]);
 }
 
@@ -32,7 +33,7 @@ const MAXIMUM_HEADER_LENGTH = 2_048;
  * with a page that the client can most likely read, rather than with 406.
  * Source: RFC 9110, section 12.5.1; what Prometheus sends: `acceptHeader()` in its scrape/scrape.go.
  */
-export function chooseFormat(accept: string | undefined): Format {
+export function chooseFormat(accept: string | undefined): ExpositionFormat {
   const mediaType = negotiator("accept", accept).mediaType([...MEDIA_TYPES.keys()]);
   return mediaType === undefined ? "text" : MEDIA_TYPES.get(mediaType) ?? "text";
 }
