@@ -1,4 +1,12 @@
-import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
+// Deno's named deepEqual() and equal() are the loose ones.
+import {
+  deepStrictEqual as deepEqual,
+  match,
+  ok,
+  rejects,
+  strictEqual as equal,
+  throws,
+} from "node:assert/strict";
 import { createTestFolder, startExecutable } from "../support/executable.ts";
 import { HOSTILE_NAMES, writeNamedHypervisor } from "../support/hypervisor_files.ts";
 import type { ParsedFamily } from "../support/parse_page.ts";

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import assert from "node:assert/strict";
 import { startRecordingProxy } from "./recording_proxy.ts";
 
 Deno.test("startRecordingProxy() hands requests and answers on, and records what was negotiated", async () => {
@@ -14,9 +14,9 @@ Deno.test("startRecordingProxy() hands requests and answers on, and records what
   const response = await fetch(`http://${proxy.target}/metrics`, {
     headers: { accept: "text/plain", "accept-encoding": "gzip", "x-other": "kept" },
   });
-  equal(response.status, 203);
-  equal(await response.text(), "GET /metrics kept");
-  deepEqual(proxy.negotiations, [{
+  assert.equal(response.status, 203);
+  assert.equal(await response.text(), "GET /metrics kept");
+  assert.deepEqual(proxy.negotiations, [{
     accept: "text/plain",
     acceptEncoding: "gzip",
     contentType: "text/plain; version=0.0.4",
@@ -29,6 +29,6 @@ Deno.test("startRecordingProxy() gives no answer, and records none, when the exp
   listener.close();
   await using proxy = await startRecordingProxy(`127.0.0.1:${listener.addr.port}`);
   const hasFailed = await fetch(`http://${proxy.target}/metrics`).then(() => false, () => true);
-  ok(hasFailed);
-  deepEqual(proxy.negotiations, []);
+  assert.ok(hasFailed);
+  assert.deepEqual(proxy.negotiations, []);
 });
