@@ -529,9 +529,7 @@ impl Coordinator {
             .map(|(_, domain)| {
                 let domain = Arc::clone(domain);
                 let (subject, lane) = (subject(&domain), domain.connection().serial());
-                // One that is shut off has no monitor.
-                let need =
-                    if needs_job && domain.id() >= 0 { Need::Monitor } else { Need::Nothing };
+                let need = if needs_job { Need::Monitor } else { Need::Nothing };
                 let work = move |log: &CallLog| {
                     let value = domain_calls::xml(&domain, log);
                     Answer { value, is_lost: !domain.connection().is_alive() }

@@ -478,6 +478,44 @@ if (host.available) {
       });
     });
 
+    await context.step("that somebody else is asking a guest, whichever group tells", async () => {
+      const pid = hypervisor.guestPid("two-disks");
+      Deno.kill(pid, "SIGSTOP");
+      const blocked = virsh("domstats", "--block", "two-disks");
+      try {
+        await waitUntil(
+          "virsh to wait for the guest",
+          10_000,
+          async () =>
+            (await virsh("domcontrol", "two-disks")).startsWith("occupied") ? true : undefined,
+        );
+        const { balloon, vcpu, cpu, iothread, state, interface: network } = StatisticsGroup;
+        const { job, blockCounters, cpuTime } = DomainCall;
+        for (
+          const [groups, domainCalls, expected] of [
+            [balloon, 0, Verdict.busy],
+            [vcpu, 0, Verdict.busy],
+            [cpu | iothread, 0, Verdict.busy],
+            [0, blockCounters, Verdict.busy],
+            [0, job, Verdict.busy],
+            [balloon, job | blockCounters, Verdict.busy],
+            [state | network, cpuTime, Verdict.complete],
+          ] as const
+        ) {
+          const { verdict, numbers } = await asker.ask("two-disks", { groups, domainCalls });
+          equal(verdict, expected, `${groups} ${domainCalls}`);
+          for (const field of ["balloon.rss", "block.0.rd.reqs", "job.type"]) {
+            ok(!numbers.has(field), field);
+          }
+        }
+      } finally {
+        Deno.kill(pid, "SIGCONT");
+        await blocked;
+      }
+      const { verdict } = await asker.ask("two-disks", { groups: StatisticsGroup.vcpu });
+      equal(verdict, Verdict.complete);
+    });
+
     await shim.close();
   });
 
