@@ -23,6 +23,10 @@ use crate::stats::{self, Row, SharedDictionary};
 /// their copies in TypeScript.
 const DICTIONARY_SLACK: usize = 5_000;
 
+/// How long libvirt may take to know that a guest has ended whose end made a call fail: it first waits for the calls
+/// that are at the guest's monitor, then for the process (`qemuProcessStop`).
+const ENDING_PATIENCE: Duration = Duration::from_millis(250);
+
 /// Present in a bulk record exactly when the guest's monitor was asked for its balloon: QEMU's driver adds it
 /// right after that question (`qemuDomainMemoryStatsInternal`, libvirt 9.0).
 const BALLOON_WAS_ASKED: &str = "balloon.rss";
@@ -197,6 +201,7 @@ impl Hypervisor {
             next_handle: 0,
             domains: Vec::new(),
             devices: HashMap::new(),
+            failed: HashSet::new(),
             has_bulk: false,
         };
         thread::Builder::new()
@@ -286,6 +291,8 @@ struct Coordinator {
     next_handle: u32,
     domains: Vec<Surveyed>,
     devices: HashMap<u32, Arc<Devices>>,
+    /// The domains that failed at the last measurement.
+    failed: HashSet<u32>,
     /// Whether the driver's bulk statistics go beyond the state (QEMU's do, the test driver's do not).
     has_bulk: bool,
 }
@@ -572,20 +579,30 @@ impl Coordinator {
     }
 
     /// Looks once more at the domains that failed: libvirt takes a moment to list a guest as gone whose end
-    /// made a call fail, and that a guest has ended is no failure.
-    fn find_gone(&self, limits: Limits, verdicts: &mut [Verdict]) {
+    /// made a call fail, and that a guest has ended is no failure. One that fails again and again is not waited for.
+    fn find_gone(&mut self, limits: Limits, verdicts: &mut [Verdict]) {
         let failed: Vec<usize> =
             (0..verdicts.len()).filter(|&index| verdicts[index] == Verdict::Failed).collect();
+        let before = std::mem::replace(
+            &mut self.failed,
+            failed.iter().map(|&index| self.domains[index].handle).collect(),
+        );
         if failed.is_empty() {
             return;
         }
+        let now = Instant::now();
+        // The same for all of them: when many fail at once they have not ended one by one.
+        let patient_until =
+            now + ENDING_PATIENCE.min(limits.all.saturating_duration_since(now) / 2);
         let tasks = failed
             .iter()
             .map(|&index| {
                 let domain = Arc::clone(&self.domains[index].domain);
                 let (subject, lane) = (subject(&domain), domain.connection().serial());
+                let is_new = !before.contains(&self.domains[index].handle);
+                let until = if is_new { patient_until } else { now };
                 let work = Box::new(move || Answer {
-                    value: stats::has_ended(&domain),
+                    value: stats::ends_until(&domain, until),
                     is_lost: !domain.connection().is_alive(),
                 });
                 Task { subject, lane, need: Need::Nothing, work }

@@ -9,6 +9,8 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::bindings;
 use crate::connection::{Connection, Domain};
@@ -332,13 +334,52 @@ pub fn has_gone(domain: &Domain, error: &LibvirtError) -> bool {
     }
 }
 
-/// Whether the domain is known to run no longer.
+/// Whether this run of the domain is known to be over. It may have been started again, which is another run.
 pub fn has_ended(domain: &Domain) -> bool {
+    const CALL: &str = "virDomainListGetStats";
+    let (library, connection) = (domain.library(), domain.connection());
+    let domains = [domain.pointer(), ptr::null_mut()];
+    let groups = bindings::VIR_DOMAIN_STATS_STATE;
+    // Of the calls that need neither monitor nor job, this one tells the present id.
+    let records = bulk(connection, CALL, 0, |records, flags| {
+        // SAFETY: the list is null-terminated and only read, its domain is valid, and `records` may be
+        // written to.
+        unsafe {
+            (library.api.virDomainListGetStats)(domains.as_ptr().cast_mut(), groups, records, flags)
+        }
+    });
+    match records {
+        Ok(records) => {
+            let present = records.iter().next().and_then(|record| record.domain(connection));
+            present.map(|present| present.id()) != Some(domain.id())
+        }
+        Err(error) if error.code == code::NO_DOMAIN => true,
+        Err(error) => error.is_unsupported() && is_inactive(domain),
+    }
+}
+
+fn is_inactive(domain: &Domain) -> bool {
     // SAFETY: the domain is valid; the call needs neither monitor nor job.
     match unsafe { (domain.library().api.virDomainIsActive)(domain.pointer()) } {
         0 => true,
         1 => false,
         _ => LibvirtError::last(domain.library(), "virDomainIsActive").code == code::NO_DOMAIN,
+    }
+}
+
+/// Whether the domain is known to run no longer, now or soon. Looks once at least, and often at first.
+pub fn ends_until(domain: &Domain, until: Instant) -> bool {
+    let mut pause = Duration::from_millis(5);
+    loop {
+        if has_ended(domain) {
+            return true;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        thread::sleep(pause.min(left));
+        pause *= 2;
     }
 }
 
