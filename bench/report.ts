@@ -154,26 +154,24 @@ function renderStartUp({ startUp }: BenchmarkResult): string {
 
 /** Memory over many scrapes, as Markdown. */
 export function renderSoak(results: readonly SoakResult[]): string {
-  const [first] = results;
-  if (first === undefined) return "";
-  const ways = results.map(({ way }) => way === "deployed" ? "as deployed" : "without settings");
-  const cells = (of: (result: SoakResult) => readonly number[]): readonly string[] =>
-    results.flatMap((result) => of(result).map(megabytes));
-  return `${count(first.scrapes)} scrapes through a libvirtd, each right after the other, ` +
-    `${count(first.scrapes / first.seconds)} a second, while ${count(first.replaced)} instances ` +
-    `come and go. Anonymous memory is the median over the last scrapes before, and its highest is ` +
-    `that since the row above.\n\n` +
-    table(["scrapes", ...ways.flatMap((way) => [way, "highest"])], [
-      ...first.points.map(({ scrapes }, position) => [
-        count(scrapes),
-        ...cells(({ points }) => {
-          const { anonymous = NaN, highestAnonymous = NaN } = points[position] ?? {};
-          return [anonymous, highestAnonymous];
-        }),
+  return results.map(renderSoakOnce).join("\n");
+}
+
+function renderSoakOnce(result: SoakResult): string {
+  const { way, scrapes, replaced, seconds, points, peakResident } = result;
+  const how = way === "deployed" ? "As deployed" : "Without the settings of the unit";
+  return `${how}: ${count(scrapes)} scrapes through a libvirtd, each right after the other, ` +
+    `${count(scrapes / seconds)} a second, while ${count(replaced)} instances come and go. ` +
+    `At most ${megabytes(peakResident)} were resident.\n\n` +
+    table(
+      ["scrapes", "anonymous memory", "highest since the row above", "after three idle seconds"],
+      points.map((point) => [
+        count(point.scrapes),
+        megabytes(point.anonymous),
+        megabytes(point.highestAnonymous),
+        megabytes(point.restedAnonymous),
       ]),
-      ["after three idle seconds", ...cells(({ rested }) => [rested.anonymous, NaN])],
-      ["peak resident", ...cells(({ rested }) => [rested.peakResident, NaN])],
-    ]);
+    );
 }
 
 /** A table in Markdown, its columns aligned. */
@@ -190,7 +188,6 @@ export function table(
 }
 
 function megabytes(bytes: number): string {
-  if (Number.isNaN(bytes)) return "";
   return quantity(bytes / BYTES_PER_MEGABYTE, "MB");
 }
 

@@ -1,5 +1,5 @@
 import { startExporterProcess } from "../tests/real/exporter_process.ts";
-import { type Memory, memoryOf } from "../tests/real/processes.ts";
+import { memoryOf } from "../tests/real/processes.ts";
 import { pause } from "../tests/real/wait_until.ts";
 import { deployedEnvironment } from "./deployment.ts";
 import { type ChangingHypervisor, changingInstances } from "./hypervisors.ts";
@@ -13,6 +13,8 @@ export interface SoakPoint {
   readonly anonymous: number;
   /** The most over all scrapes since the point before. */
   readonly highestAnonymous: number;
+  /** When it has had nothing to do for a moment, as between the scrapes of a Prometheus. */
+  readonly restedAnonymous: number;
 }
 
 /** What many scrapes leave behind in one exporter. */
@@ -24,8 +26,7 @@ export interface SoakResult {
   readonly replaced: number;
   readonly seconds: number;
   readonly points: readonly SoakPoint[];
-  /** When it has had nothing to do for a moment, as between the scrapes of a Prometheus. */
-  readonly rested: Memory;
+  readonly peakResident: number;
 }
 
 /** Numbers of scrapes after which memory is told; the first is what later ones are compared with. */
@@ -77,14 +78,16 @@ async function soakOnce(
       replaced++;
     }
     const last = looks.filter((look) => look.scraped > scraped - WINDOW_SCRAPES);
+    await pause(REST_MILLISECONDS);
     points.push({
       scrapes: scraped,
       anonymous: median(last.map(({ anonymous }) => anonymous)),
       highestAnonymous: Math.max(...looks.map(({ anonymous }) => anonymous)),
+      restedAnonymous: memoryOf(exporter.processId).anonymous,
     });
     looks.length = 0;
   }
-  const seconds = (performance.now() - started) / 1000;
-  await pause(REST_MILLISECONDS);
-  return { way, scrapes, replaced, seconds, points, rested: memoryOf(exporter.processId) };
+  const seconds = (performance.now() - started - points.length * REST_MILLISECONDS) / 1000;
+  const { peakResident } = memoryOf(exporter.processId);
+  return { way, scrapes, replaced, seconds, points, peakResident };
 }

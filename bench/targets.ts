@@ -1,5 +1,6 @@
 import type { BenchmarkResult } from "./result.ts";
 import { resultOf, type Scenario, type ScenarioResult, type WayResult } from "./scenario.ts";
+import type { SoakResult } from "./soak.ts";
 import { type BaselineName, EXPORTER } from "./ways.ts";
 
 /** What the exporter is meant to achieve, and what it did. */
@@ -96,25 +97,35 @@ function guestTargets(result: BenchmarkResult): readonly Target[] {
 }
 
 function soakTargets({ soak }: BenchmarkResult): readonly Target[] {
-  return soak.flatMap(({ way, scrapes, points }) => {
-    const [settled, last] = [points[0], points.at(-1)];
-    if (settled === undefined || last === undefined) return [];
-    const how = way === "deployed" ? "as deployed" : "without settings";
+  return soak.flatMap((result) => {
+    const last = result.points.at(-1);
+    const flat = flatTarget(result);
+    // What is kept small is the memory of what is deployed.
+    if (result.way !== "deployed" || last === undefined) return flat;
     return [
       {
-        description: `Memory after ${scrapes.toLocaleString("en")} scrapes, ${how}`,
+        description: `Memory after ${last.scrapes.toLocaleString("en")} scrapes`,
         limit: 40,
         measured: last.anonymous / BYTES_PER_MEGABYTE,
         unit: "MB",
       },
-      {
-        description: `That, of memory after ${settled.scrapes.toLocaleString("en")}, ${how}`,
-        limit: FLAT_LIMIT,
-        measured: last.anonymous / settled.anonymous,
-        unit: "",
-      },
+      ...flat,
     ];
   });
+}
+
+/** Compares what is left when nothing is being done: during a scrape it is what garbage there is. */
+function flatTarget({ way, points }: SoakResult): readonly Target[] {
+  const [settled, last] = [points[0], points.at(-1)];
+  if (settled === undefined || last === undefined || settled === last) return [];
+  const how = way === "deployed" ? "" : ", without the settings of the unit";
+  const [from, to] = [settled, last].map(({ scrapes }) => scrapes.toLocaleString("en"));
+  return [{
+    description: `Memory after ${to} scrapes, of that after ${from}${how}`,
+    limit: FLAT_LIMIT,
+    measured: last.restedAnonymous / settled.restedAnonymous,
+    unit: "",
+  }];
 }
 
 function wallTarget(scenario: ScenarioResult, name: BaselineName, limit: number): Target {

@@ -92,6 +92,26 @@ pub fn one_domain(
     Ok(read_parameters(&mut lock(dictionary), record.parameters()))
 }
 
+/// The id that the domain has now: -1 when it does not run, `None` when it is not there any more. Of the calls that
+/// need neither monitor nor job, this one tells the present id: another one is another run of the domain.
+///
+/// # Errors
+/// What libvirt said.
+pub fn present_id(domain: &Domain, log: &CallLog) -> Result<Option<i32>, LibvirtError> {
+    const CALL: &str = "virDomainListGetStats";
+    let (library, connection) = (domain.library(), domain.connection());
+    let domains = [domain.pointer(), ptr::null_mut()];
+    let groups = bindings::VIR_DOMAIN_STATS_STATE;
+    let records = bulk(connection, CALL, log, 0, |records, flags| {
+        // SAFETY: the list is null-terminated and only read, its domain is valid, and `records` may be
+        // written to.
+        unsafe {
+            (library.api.virDomainListGetStats)(domains.as_ptr().cast_mut(), groups, records, flags)
+        }
+    })?;
+    Ok(records.iter().next().and_then(|record| record.domain(connection)).map(|found| found.id()))
+}
+
 /// The records of a bulk reply.
 struct Records {
     connection: Arc<Connection>,

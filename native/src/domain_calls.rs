@@ -5,9 +5,12 @@ use std::ffi::{CString, c_int};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::slice;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::allocated;
 use crate::bindings;
+use crate::bulk;
 use crate::call_times::CallLog;
 use crate::connection::Domain;
 use crate::dictionary::Dictionary;
@@ -530,8 +533,32 @@ pub fn has_gone(domain: &Domain, error: &LibvirtError, log: &CallLog) -> bool {
     }
 }
 
-/// Whether the domain is known to run no longer.
+/// Whether this run of the domain is known to be over. It may have been started again, which is another run.
 pub fn has_ended(domain: &Domain, log: &CallLog) -> bool {
+    match bulk::present_id(domain, log) {
+        Ok(present) => present != Some(domain.id()),
+        Err(error) if error.code == code::NO_DOMAIN => true,
+        Err(error) => error.is_unsupported() && is_inactive(domain, log),
+    }
+}
+
+/// Whether the domain is known to run no longer, now or until then. Looks once at least, and often at first.
+pub fn ends_until(domain: &Domain, until: Instant, log: &CallLog) -> bool {
+    let mut pause = Duration::from_millis(5);
+    loop {
+        if has_ended(domain, log) {
+            return true;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        thread::sleep(pause.min(left));
+        pause *= 2;
+    }
+}
+
+fn is_inactive(domain: &Domain, log: &CallLog) -> bool {
     const CALL: &str = "virDomainIsActive";
     let is_active = log.time(CALL, || {
         // SAFETY: the domain is valid; the call needs neither monitor nor job.

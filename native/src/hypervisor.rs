@@ -28,6 +28,10 @@ use crate::row::{Row, SharedDictionary, lock};
 /// their copies in TypeScript.
 const DICTIONARY_SLACK: usize = 5_000;
 
+/// How long libvirt may take to know that a guest has ended whose end made a call fail: it first waits for the calls
+/// that are at the guest's monitor, then for the process (`qemuProcessStop`).
+const ENDING_PATIENCE: Duration = Duration::from_millis(250);
+
 /// Why there is nothing from a call that was given up.
 const LATE: &str = "libvirt did not answer in time";
 
@@ -208,6 +212,7 @@ impl Hypervisor {
             next_handle: 0,
             domains: Vec::new(),
             devices: HashMap::new(),
+            failed: HashSet::new(),
             call_times: CallTimes::default(),
         };
         thread::Builder::new()
@@ -297,6 +302,8 @@ struct Coordinator {
     next_handle: u32,
     domains: Vec<Surveyed>,
     devices: HashMap<u32, Arc<Devices>>,
+    /// The domains that failed at the last measurement.
+    failed: HashSet<u32>,
     /// The calls since the last measurement.
     call_times: CallTimes,
 }
@@ -683,23 +690,33 @@ impl Coordinator {
     }
 
     /// Looks once more at the domains that failed: libvirt takes a moment to list a guest as gone whose end
-    /// made a call fail, and that a guest has ended is no failure.
+    /// made a call fail, and that a guest has ended is no failure. One that fails again and again is not waited for.
     fn find_gone(&mut self, limits: Limits, results: &mut BTreeMap<usize, DomainResult>) {
         let failed: Vec<usize> = results
             .iter()
             .filter(|(_, result)| result.verdict == Verdict::Failed)
             .map(|(&position, _)| position)
             .collect();
+        let before = std::mem::replace(
+            &mut self.failed,
+            failed.iter().map(|&position| self.domains[position].handle).collect(),
+        );
         if failed.is_empty() {
             return;
         }
+        let now = Instant::now();
+        // The same for all of them: when many fail at once they have not ended one by one.
+        let patient_until =
+            now + ENDING_PATIENCE.min(limits.all.saturating_duration_since(now) / 2);
         let jobs = failed
             .iter()
             .map(|&position| {
                 let domain = Arc::clone(&self.domains[position].domain);
                 let (subject, lane) = (subject(&domain), domain.connection().serial());
+                let is_new = !before.contains(&self.domains[position].handle);
+                let until = if is_new { patient_until } else { now };
                 let work = Box::new(move |log: &CallLog| Answer {
-                    value: domain_calls::has_ended(&domain, log),
+                    value: domain_calls::ends_until(&domain, until, log),
                     is_lost: !domain.connection().is_alive(),
                 });
                 Job { subject, lane, need: Need::Nothing, work }

@@ -84,7 +84,7 @@ const STRANGERS: Readonly<Record<string, (connection: Deno.Conn) => Promise<unkn
 function startStranger(
   path: string,
   behaviour: (connection: Deno.Conn) => Promise<unknown>,
-): { close(): void } {
+): { close(): void; isGone(): boolean } {
   const listener = Deno.listen({ transport: "unix", path });
   const connections: Deno.Conn[] = [];
   (async (): Promise<void> => {
@@ -99,7 +99,17 @@ function startStranger(
       listener.close();
       for (const connection of connections) closeIfOpen(connection);
     },
+    isGone: () => !exists(path),
   };
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What stands between a TCP port and libvirtd's socket; while it is broken, nothing arrives, as TCP would try again. */
@@ -307,19 +317,22 @@ if (host.available) {
     await context.step("a socket on which something else answers", async () => {
       const socket = `${hypervisor.directory}/sockets/other`;
       for (const [name, behaviour] of Object.entries(STRANGERS)) {
-        const stranger = startStranger(socket, behaviour);
+        const stranger = startStranger(`${hypervisor.directory}/sockets/stranger`, behaviour);
+        Deno.symlinkSync("stranger", socket);
         await using exporter = await startExporterProcess(`qemu+unix:///system?socket=${socket}`);
         try {
           await assertDown(exporter, 3);
         } finally {
           stranger.close();
+          Deno.removeSync(socket);
         }
         assert.equal(countLines(exporter, BEGUN), 1, name);
-        Deno.removeSync(socket);
         Deno.symlinkSync("libvirt-sock-ro", socket);
         await assertUp(exporter);
         assertToldOnce(exporter);
         Deno.removeSync(socket);
+        // Its listener takes its socket away when it is closed, which may be later.
+        await waitUntil("the stranger to be gone", 10_000, () => stranger.isGone() || undefined);
       }
     });
 
