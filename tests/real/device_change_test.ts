@@ -119,11 +119,11 @@ function expectedSeries(name: string, expected: Expected): string[] {
     ...keys(OF_INSTANCE, {}),
     ...Object.entries(expected.disks).flatMap(([targetdev, disk]) => [
       ...keys(["rdbytes", "wrbytes", "rdreq", "wrreq"], { targetdev, ...disk }),
-      ...keys(OF_DISK, { target_device: targetdev }),
+      ...keys(OF_DISK, { "target_device": targetdev }),
     ]),
     ...Object.entries(expected.interfaces).flatMap(([iface, macaddr]) => [
       ...keys(["rxbytes", "txbytes"], { iface, macaddr }),
-      ...keys(OF_INTERFACE, { target_device: iface }),
+      ...keys(OF_INTERFACE, { "target_device": iface }),
     ]),
   ].sort();
 }
@@ -158,14 +158,14 @@ function descriptionOf(
   return {
     instances: labelsOf("info").length,
     disks: Object.fromEntries(
-      labelsOf("block_info").map(({ target_device, volume_id, source_type }) => [
-        target_device,
-        { cindervolume: volume_id, disktype: source_type },
+      labelsOf("block_info").map((labels) => [
+        labels["target_device"],
+        { cindervolume: labels["volume_id"], disktype: labels["source_type"] },
       ]),
     ),
     interfaces: Object.fromEntries(
-      labelsOf("interface_info").filter(({ target_device }) => target_device !== "")
-        .map(({ target_device, mac_address }) => [target_device, mac_address]),
+      labelsOf("interface_info").filter((labels) => labels["target_device"] !== "")
+        .map((labels) => [labels["target_device"], labels["mac_address"]]),
     ),
   };
 }

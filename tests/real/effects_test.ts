@@ -85,7 +85,7 @@ if (host.available) {
       "--collector.paging",
     ]);
     const valueOf = (page: AnsweredScrape, family: string, device?: string): number =>
-      page.value(PREFIX + family, device === undefined ? {} : { target_device: device }) ?? NaN;
+      page.value(PREFIX + family, device === undefined ? {} : { "target_device": device }) ?? NaN;
     const scrapedCard = (page: AnsweredScrape): CardCounters => ({
       receivedBytes: valueOf(page, "interface_receive_bytes_total", TAP),
       receivedPackets: valueOf(page, "interface_receive_packets_total", TAP),
@@ -252,8 +252,8 @@ if (host.available) {
         };
         const assertAsGuestSees = ([page, report]: readonly [AnsweredScrape, string]): void => {
           const figures: Readonly<Record<string, string>> = {
-            memory_unused_bytes: "MemFree",
-            memory_usable_bytes: "MemAvailable",
+            "memory_unused_bytes": "MemFree",
+            "memory_usable_bytes": "MemAvailable",
           };
           assert.equal(valueOf(page, "memory_available_bytes"), memoryFigure(report, "MemTotal"));
           for (const [family, name] of Object.entries(figures)) {

@@ -345,7 +345,7 @@ function addIothreads(add: Add, statistics: Figures): void {
 }
 
 function addDisk(add: Add, target: string, description: Labels, disk: DiskFigures): void {
-  const labels = { target_device: target };
+  const labels = { "target_device": target };
   addRows(add, disk.counters, BLOCK_COUNTERS, labels);
   addTimes(add, disk.counters, BLOCK_TIMES, NANOSECONDS, labels);
   addRows(add, disk.counters, SEED_BLOCK, {
@@ -364,7 +364,7 @@ function addDiskSizes(add: Add, target: string, statistics: Figures, position: n
     ["block_allocation_bytes", `block.${position}.allocation`],
     ["block_physical_bytes", `block.${position}.physical`],
     ["block_threshold_bytes", `block.${position}.threshold`],
-  ], { target_device: target });
+  ], { "target_device": target });
 }
 
 function addInterface(
@@ -373,7 +373,7 @@ function addInterface(
   description: Labels,
   device: InterfaceFigures,
 ): void {
-  const labels = { target_device: target };
+  const labels = { "target_device": target };
   addRows(add, device.counters, INTERFACE_COUNTERS, labels);
   addRows(add, device.counters, SEED_INTERFACE, {
     iface: target,

@@ -147,8 +147,8 @@ const PERFORMANCE_EVENTS = [
 const DISK_OF_ALL: Labels = {
   device: "disk",
   bus: "virtio",
-  volume_id: "",
-  source_type: "file",
+  "volume_id": "",
+  "source_type": "file",
   protocol: "",
   driver: "raw",
   cache: "",
@@ -162,19 +162,19 @@ const INTERFACE_OF_ALL: Labels = {
   bridge: "",
   network: "",
   mtu: "",
-  port_id: "",
-  fixed_ips: "",
+  "port_id": "",
+  "fixed_ips": "",
 };
 
 const INFORMATION_OF_ALL: Labels = {
   flavor: "",
-  flavor_id: "",
-  project_id: "",
+  "flavor_id": "",
+  "project_id": "",
   user: "",
-  user_id: "",
-  image_id: "",
-  root_type: "",
-  nova_version: "",
+  "user_id": "",
+  "image_id": "",
+  "root_type": "",
+  "nova_version": "",
   hypervisor: "qemu",
   architecture: "x86_64",
 };
@@ -202,22 +202,22 @@ async function knownGuests(
       identity: { libvirtname: BUSY, novaname: "busy", novaproject: PROJECT.name },
       information: information(BUSY, {
         flavor: "m1.tiny",
-        flavor_id: "42",
-        project_id: PROJECT.id,
+        "flavor_id": "42",
+        "project_id": PROJECT.id,
         user: "tester",
-        user_id: "user-id",
-        image_id: IMAGE,
-        root_type: "image",
-        nova_version: "34.0.0",
+        "user_id": "user-id",
+        "image_id": IMAGE,
+        "root_type": "image",
+        "nova_version": "34.0.0",
       }),
       values: {
-        flavor_vcpus: 2,
-        flavor_memory_bytes: 100_663_296,
-        flavor_disk_bytes: 1_073_741_824,
-        flavor_ephemeral_bytes: 2_147_483_648,
-        flavor_swap_bytes: 3_145_728,
-        metadata_created_timestamp_seconds: 1_717_236_000,
-        start_timestamp_seconds: await start(BUSY),
+        "flavor_vcpus": 2,
+        "flavor_memory_bytes": 100_663_296,
+        "flavor_disk_bytes": 1_073_741_824,
+        "flavor_ephemeral_bytes": 2_147_483_648,
+        "flavor_swap_bytes": 3_145_728,
+        "metadata_created_timestamp_seconds": 1_717_236_000,
+        "start_timestamp_seconds": await start(BUSY),
       },
       disks: {
         vda: { ...DISK_OF_ALL, source: overlayOf(hypervisor, BUSY), driver: "qcow2" },
@@ -226,9 +226,9 @@ async function knownGuests(
       interfaces: {
         [`tap${PORT.slice(0, 11)}`]: {
           ...INTERFACE_OF_ALL,
-          mac_address: "fa:16:3e:00:00:01",
-          port_id: PORT,
-          fixed_ips: "192.0.2.10,2001:db8::10",
+          "mac_address": "fa:16:3e:00:00:01",
+          "port_id": PORT,
+          "fixed_ips": "192.0.2.10,2001:db8::10",
         },
         tapelse: { ...INTERFACE_OF_ALL, mac_address: "fa:16:3e:00:00:02" },
       },
@@ -236,13 +236,13 @@ async function knownGuests(
     [PAUSED]: {
       identity: { libvirtname: PAUSED, novaname: "paused", novaproject: OTHER_PROJECT.name },
       information: information(PAUSED, {
-        project_id: OTHER_PROJECT.id,
-        root_type: "volume",
-        nova_version: "18.0.0",
+        "project_id": OTHER_PROJECT.id,
+        "root_type": "volume",
+        "nova_version": "18.0.0",
       }),
       values: {
-        metadata_created_timestamp_seconds: 1_583_020_799,
-        start_timestamp_seconds: await start(PAUSED),
+        "metadata_created_timestamp_seconds": 1_583_020_799,
+        "start_timestamp_seconds": await start(PAUSED),
       },
       disks: {
         vda: { ...DISK_OF_ALL, source: overlayOf(hypervisor, PAUSED), driver: "qcow2" },
@@ -361,9 +361,9 @@ async function expectedOfHost(shell: VirshShell): Promise<Map<string, number>> {
   add("node_info", 1, {
     model: node.get("CPU model") ?? "",
     driver: "QEMU",
-    hypervisor_version: (versions.get("Running hypervisor") ?? "").replace("QEMU ", ""),
-    daemon_version: versions.get("Running against daemon") ?? "",
-    client_version: (versions.get("Using library") ?? "").replace("libvirt ", ""),
+    "hypervisor_version": (versions.get("Running hypervisor") ?? "").replace("QEMU ", ""),
+    "daemon_version": versions.get("Running against daemon") ?? "",
+    "client_version": (versions.get("Using library") ?? "").replace("libvirt ", ""),
   });
   add("node_cpus", numberIn(node, "CPU(s)"));
   add("node_cpu_frequency_hertz", (numberIn(node, "CPU frequency") ?? NaN) * 1e6);
@@ -423,7 +423,7 @@ async function expectedOfHost(shell: VirshShell): Promise<Map<string, number>> {
     [OTHER_PROJECT, PAUSED],
   ];
   for (const [{ id, name }, guest] of projects) {
-    const labels = { novaproject: name, project_id: id };
+    const labels = { novaproject: name, "project_id": id };
     add("project_instances", 1, labels);
     add("project_vcpus", await activeVirtualCpus(shell, guest), labels);
     add("project_memory_bytes", await maximumMemoryBytes(shell, guest), labels);
