@@ -194,12 +194,13 @@ export class Scraper {
     if (survey.failure !== undefined) {
       return await this.#withoutLibvirt(survey.failure, clock.seconds());
     }
-    const named = this.#enrol(survey);
+    const listed = this.#enrol(survey);
+    const named = listed.filter((handle) => this.#passesByName(handle));
     const surveyedAt = performance.now();
     const describeUntil = surveyedAt + (deadline - surveyedAt) * DEFINITIONS_SHARE;
-    const conditions = await this.#describe(question, named, describeUntil);
+    const { conditions, ended } = await this.#describe(question, named, describeUntil);
     clock.end("describe");
-    const { records, unread } = this.#select(named);
+    const { records, unread } = this.#select(named.filter((handle) => !ended.has(handle)));
     const handles = Uint32Array.from(records, ({ handle }) => handle);
     const measuredAt = performance.now();
     const measurement = await hypervisor.measure(question(CALL_SHARE), handles);
@@ -229,7 +230,7 @@ export class Scraper {
       await this.#self.families({
         isUp: true,
         instances,
-        filtered: survey.handles.length - records.length - unread.length,
+        filtered: listed.length - ended.size - records.length - unread.length,
         incomplete,
         outcomes: collectorOutcomes(
           collectors.filter(isSwitched),
@@ -242,12 +243,19 @@ export class Scraper {
     );
   }
 
-  /** Takes over which domains there are; returns those that may be exported by their name. */
+  /**
+   * Takes over which domains there are. One that ends while libvirt lists it is on the list of the active ones as one that
+   * is shut off.
+   */
   #enrol(survey: Survey): readonly number[] {
     this.#roster.enrol(survey);
     return Array.from(survey.handles).filter((handle) =>
-      passesByName(this.#roster.record(handle), this.#options.filter)
+      this.#options.inactive || isActive(this.#roster.record(handle))
     );
+  }
+
+  #passesByName(handle: number): boolean {
+    return passesByName(this.#roster.record(handle), this.#options.filter);
   }
 
   /** The domains to measure, and those that have to wait until there is time to read their definition. */
@@ -273,13 +281,18 @@ export class Scraper {
     return snapshot;
   }
 
-  /** Reads the definitions that are missing or old, as many as there is time for. */
+  /**
+   * Reads the definitions that are missing or old, as many as there is time for.
+   *
+   * @returns what is the matter, and the domains that have ended since they were listed
+   */
   async #describe(
     question: (callShare: number) => Question,
     handles: readonly number[],
     until: number,
-  ): Promise<Conditions> {
+  ): Promise<{ readonly conditions: Conditions; readonly ended: ReadonlySet<number> }> {
     const conditions: Conditions = new Map();
+    const ended = new Set<number>();
     const stale = this.#roster.stale(handles, performance.now());
     let read = 0;
     while (read < stale.length && performance.now() < until) {
@@ -288,6 +301,7 @@ export class Scraper {
       const descriptions = await this.#options.hypervisor.describe(question(CALL_SHARE), batch);
       for (const { handle, xml, failure } of descriptions) {
         if (xml !== undefined) this.#understand(handle, xml);
+        else if (failure !== undefined && !isFailure(failure)) ended.add(handle);
         else if (failure !== undefined) {
           this.#roster.refuse(handle);
           this.#noteFailure("definition", failure, conditions);
@@ -295,7 +309,8 @@ export class Scraper {
       }
     }
     this.#self.countDefinitions(handles.length - stale.length, read);
-    return new Map([...conditions, ...definitionConditions(this.#roster.problems())]);
+    const problems = definitionConditions(this.#roster.problems());
+    return { conditions: new Map([...conditions, ...problems]), ended };
   }
 
   #understand(handle: number, xml: string): void {

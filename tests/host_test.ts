@@ -123,6 +123,21 @@ Deno.test("what libvirt does not say of the host is no sample", async () => {
   assert.deepEqual(await hostSamples([], [node]), ["node_info      1"]);
 });
 
+Deno.test("the host's memory is that of which libvirt says what is free", async () => {
+  const node: HostEntity = {
+    kind: "node",
+    texts: {},
+    // libvirt's sum of the NUMA nodes is less where memory was plugged in.
+    numbers: { "memory": 2 ** 30, "memory.total": 4 * 2 ** 20, "memory.free": 3 * 2 ** 20 },
+  };
+  const samples = await hostSamples([instance(1, "shop", 1)], [node]);
+  assert.deepEqual(samples.filter((line) => /^node_memory_(bytes|free|overcommit)/.test(line)), [
+    "node_memory_bytes 4294967296",
+    "node_memory_free_bytes 3221225472",
+    "node_memory_overcommit_ratio 0.5",
+  ]);
+});
+
 Deno.test("sumOf() and sampleOf() make nothing of nothing", () => {
   assert.equal(sumOf([]), undefined);
   assert.equal(sumOf([undefined, undefined]), undefined);

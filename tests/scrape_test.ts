@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { ALL_DOMAINS, type DomainFilterOptions } from "../src/domain_filter.ts";
-import { type CallFailure, type Question, Verdict } from "../src/libvirt/hypervisor.ts";
+import {
+  type CallFailure,
+  type Description,
+  type Question,
+  type Survey,
+  Verdict,
+} from "../src/libvirt/hypervisor.ts";
 import { scrape } from "../src/metrics/collectors/scrape.ts";
 import { seed } from "../src/metrics/collectors/seed.ts";
 import { COLLECTORS } from "../src/metrics/mod.ts";
@@ -385,6 +391,28 @@ Deno.test("an instance whose definition libvirt refuses is on the page by its li
     valueOf(given, "libvirt_nova_instance_scrape_success", { novaname: "web-1" }),
     1,
   );
+});
+
+Deno.test("an instance that ends while it is asked about is not on the page, and nothing is the matter", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1), fakeDomain(2)]);
+  const failure = { call: "virDomainGetXMLDesc", code: 42, origin: 10, message: "no", count: 1 };
+  const describe = hypervisor.describe.bind(hypervisor);
+  hypervisor.describe = async (question, handles): Promise<readonly Description[]> =>
+    (await describe(question, handles)).map((one) =>
+      one.handle === 1 ? { handle: one.handle, failure: { ...failure, handle: one.handle } } : one
+    );
+  // An active one on libvirt's list, which is shut off by the time its turn comes.
+  const survey = hypervisor.survey.bind(hypervisor);
+  hypervisor.survey = (question): Promise<Survey> => survey({ ...question, inactive: true });
+  hypervisor.domains.push(fakeDomain(3, { id: -1 }));
+  const families = await scrapeFamilies(newScraper(hypervisor));
+  const success = families.get("libvirt_nova_instance_scrape_success")?.samples ?? [];
+  assert.deepEqual(success.map(({ labels, value }) => [labels["libvirtname"], value]), [
+    ["instance-1", 1],
+  ]);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_instances"), 1);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_instances_filtered"), 0);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_errors_total", { kind: "definition" }), 0);
 });
 
 Deno.test("filtered instances are not on the page, and cost no question to libvirt", async () => {

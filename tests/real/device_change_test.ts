@@ -74,7 +74,39 @@ function keyOf(family: string, labels: Readonly<Record<string, string>>): string
   return `${family} ${JSON.stringify(Object.entries(labels).sort())}`;
 }
 
-/** The series of a guest but for those of its balloon, which come and go with its driver. */
+/** Families of which every guest has one series, of those that are collected by default. */
+const OF_INSTANCE = [
+  "cpu_time_total",
+  "cpu_seconds_total",
+  "cpu_user_seconds_total",
+  "cpu_system_seconds_total",
+  "vcpu_count",
+  "total_vcpu",
+  "vcpus",
+  "vcpus_maximum",
+  "state_code",
+  "metadata_created_timestamp_seconds",
+  "scrape_success",
+];
+
+/** Likewise of each disk and of each network card. */
+const OF_DISK = [
+  "block_read_bytes_total",
+  "block_written_bytes_total",
+  "block_read_requests_total",
+  "block_write_requests_total",
+  "block_flush_requests_total",
+  "block_read_seconds_total",
+  "block_write_seconds_total",
+  "block_flush_seconds_total",
+];
+const OF_INTERFACE = ["receive", "transmit"].flatMap((direction) =>
+  ["bytes", "packets", "errors", "drops"].map((what) => `interface_${direction}_${what}_total`)
+);
+
+/**
+ * The series of a guest but for those of its balloon, which come and go with its driver, and those that only describe it.
+ */
 function expectedSeries(name: string, expected: Expected): string[] {
   const identity = {
     libvirtname: name,
@@ -84,13 +116,15 @@ function expectedSeries(name: string, expected: Expected): string[] {
   const keys = (families: readonly string[], labels: Readonly<Record<string, string>>): string[] =>
     families.map((family) => keyOf(PREFIX + family, { ...identity, ...labels }));
   return [
-    ...keys(["cpu_time_total", "vcpu_count", "total_vcpu", "scrape_success"], {}),
-    ...Object.entries(expected.disks).flatMap(([targetdev, disk]) =>
-      keys(["rdbytes", "wrbytes", "rdreq", "wrreq"], { targetdev, ...disk })
-    ),
-    ...Object.entries(expected.interfaces).flatMap(([iface, macaddr]) =>
-      keys(["rxbytes", "txbytes"], { iface, macaddr })
-    ),
+    ...keys(OF_INSTANCE, {}),
+    ...Object.entries(expected.disks).flatMap(([targetdev, disk]) => [
+      ...keys(["rdbytes", "wrbytes", "rdreq", "wrreq"], { targetdev, ...disk }),
+      ...keys(OF_DISK, { "target_device": targetdev }),
+    ]),
+    ...Object.entries(expected.interfaces).flatMap(([iface, macaddr]) => [
+      ...keys(["rxbytes", "txbytes"], { iface, macaddr }),
+      ...keys(OF_INTERFACE, { "target_device": iface }),
+    ]),
   ].sort();
 }
 
@@ -106,10 +140,34 @@ function samplesOf(
   );
 }
 
-/** The series of a guest on a page, but for those of its balloon. */
+/** The series of a guest on a page, but for those of its balloon and those that only describe it. */
 function seriesOf(page: AnsweredScrape, guest: string): string[] {
-  return samplesOf(page, guest).map(({ key }) => key)
-    .filter((key) => !key.startsWith(`${PREFIX}memory_`)).sort();
+  return samplesOf(page, guest)
+    .filter(({ name, type }) => type !== "info" && !name.startsWith(`${PREFIX}memory_`))
+    .map(({ key }) => key).sort();
+}
+
+/** What describes a guest's disks and those of its network cards that the host has a device for. */
+function descriptionOf(
+  page: AnsweredScrape,
+  guest: string,
+): Pick<Expected, "disks" | "interfaces"> & { readonly instances: number } {
+  const labelsOf = (family: string): readonly Readonly<Record<string, string>>[] =>
+    samplesOf(page, guest).filter(({ name }) => name === PREFIX + family)
+      .map(({ labels }) => labels);
+  return {
+    instances: labelsOf("info").length,
+    disks: Object.fromEntries(
+      labelsOf("block_info").map((labels) => [
+        labels["target_device"],
+        { cindervolume: labels["volume_id"], disktype: labels["source_type"] },
+      ]),
+    ),
+    interfaces: Object.fromEntries(
+      labelsOf("interface_info").filter((labels) => labels["target_device"] !== "")
+        .map((labels) => [labels["target_device"], labels["mac_address"]]),
+    ),
+  };
 }
 
 /** Fails unless the page tells of the guest what is expected, all of it and nothing else. */
@@ -121,10 +179,13 @@ function judge(
 ): void {
   assert.equal(page.up, 1);
   assert.deepEqual(seriesOf(page, guest), expectedSeries(guest, expected));
+  const { disks, interfaces } = expected;
+  assert.deepEqual(descriptionOf(page, guest), { instances: 1, disks, interfaces });
   assert.equal(page.value(`${PREFIX}scrape_success`, { libvirtname: guest }), 1);
   for (const { name, labels, value, type } of samplesOf(page, guest)) {
     if (type !== "counter") continue;
-    const counter = `${name} ${labels["targetdev"] ?? labels["iface"] ?? ""}`;
+    const device = labels["targetdev"] ?? labels["iface"] ?? labels["target_device"] ?? "";
+    const counter = `${name} ${device}`;
     const before = last?.get(counter) ?? 0;
     assert.ok(value >= before, `${counter} went from ${before} to ${value}`);
     last?.set(counter, value);

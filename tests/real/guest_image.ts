@@ -26,6 +26,15 @@ export const READY_MARKER = "guest ready";
 export const HEARTBEAT_WORD = "guest.heartbeat";
 
 /**
+ * The word on the kernel's command line that makes a guest run the commands that come in at its second serial port, for
+ * tests that say what it is to do.
+ */
+export const SHELL_WORD = "guest.shell";
+
+/** What a guest prints after the output of a command, followed by the exit code. */
+export const COMMAND_END = "end-of-command";
+
+/**
  * The kernel's command line. Everything after `quiet` shortens the boot under an emulated processor.
  */
 export const KERNEL_COMMAND_LINE =
@@ -85,10 +94,21 @@ ask_neighbours() {
   ping6 -q -c 1 -W 1 -I "$1" ff02::1 > /dev/null 2>&1
 }
 
+serve_commands() {
+  stty raw -echo
+  while read -r line; do
+    (eval "$line")
+    echo "${COMMAND_END} $?"
+  done
+}
+
 for_each_card bring_up
 use_disks
 for_each_card await_link
 for_each_card announce
+if grep -q "${SHELL_WORD}" /proc/cmdline; then
+  serve_commands < /dev/ttyS1 > /dev/ttyS1 2>&1 &
+fi
 echo "${READY_MARKER}"
 while :; do
   if grep -q "${HEARTBEAT_WORD}" /proc/cmdline; then

@@ -9,6 +9,7 @@ import {
   HEARTBEAT_WORD,
   KERNEL_COMMAND_LINE,
   READY_MARKER,
+  SHELL_WORD,
 } from "./guest_image.ts";
 import { guestDomainXml, type GuestInterface } from "./guest_xml.ts";
 import { lastLinesOf, type Libvirtd, processOfFile } from "./libvirtd.ts";
@@ -38,6 +39,8 @@ export interface GuestDefinition {
   readonly metadata?: string;
   /** False. Keeps the guest using its disks and its network cards in both directions, about once a second. */
   readonly heartbeat?: boolean;
+  /** False. Lets `connectGuestShell()` run commands in the guest. */
+  readonly shell?: boolean;
   /** Nothing. More XML inside `<domain>`. */
   readonly additionalDomainXml?: string;
   /** Nothing. More XML inside `<devices>`. */
@@ -69,6 +72,8 @@ export interface Guests {
   waitForGuestReady(name: string, boundMilliseconds?: number): Promise<void>;
   /** The process id of a guest's QEMU; throws when it does not run. */
   guestPid(name: string): number;
+  /** The socket of the second serial port of a guest that was defined with a shell. */
+  shellSocketOf(name: string): string;
 }
 
 const DEFAULT_MEMORY_MEBIBYTES = 96;
@@ -80,6 +85,7 @@ const BYTES_PER_MEBIBYTE = 1024 * 1024;
 interface GuestFiles {
   readonly console: string;
   readonly document: string;
+  readonly shell: string;
   disk(target: string): string;
 }
 
@@ -87,19 +93,27 @@ function filesOf(directory: string, uuid: string): GuestFiles {
   return {
     console: `${directory}/consoles/${uuid}.log`,
     document: `${directory}/${uuid}.xml`,
+    shell: `${directory}/consoles/${uuid}.sock`,
     disk: (target) => `${directory}/disks/${uuid}-${target}.raw`,
   };
 }
 
 /** The parts of a definition that may be missing and then have to be missing in the document too. */
 function givenParts(
-  { metadata, additionalDomainXml, additionalDeviceXml }: GuestDefinition,
+  { metadata, additionalDomainXml, additionalDeviceXml, shell = false }: GuestDefinition,
+  files: GuestFiles,
 ): Pick<GuestDefinition, "metadata" | "additionalDomainXml" | "additionalDeviceXml"> {
+  const devices = (shell ? serialPort(files.shell) : "") + (additionalDeviceXml ?? "");
   return {
     ...(metadata === undefined ? {} : { metadata }),
     ...(additionalDomainXml === undefined ? {} : { additionalDomainXml }),
-    ...(additionalDeviceXml === undefined ? {} : { additionalDeviceXml }),
+    ...(devices === "" ? {} : { additionalDeviceXml: devices }),
   };
+}
+
+/** A serial port whose other end is a socket that QEMU listens on. */
+function serialPort(socket: string): string {
+  return `<serial type="unix"><source mode="bind" path="${socket}"/></serial>`;
 }
 
 function documentOf(
@@ -110,13 +124,17 @@ function documentOf(
 ): string {
   const period = definition.balloonPeriodSeconds ?? 1;
   return guestDomainXml({
-    ...givenParts(definition),
+    ...givenParts(definition, files),
     ...image,
     name: definition.name,
     uuid,
     memoryMebibytes: definition.memoryMebibytes ?? DEFAULT_MEMORY_MEBIBYTES,
     processors: definition.processors ?? { current: 1, maximum: 1 },
-    kernelCommandLine: KERNEL_COMMAND_LINE + (definition.heartbeat ? ` ${HEARTBEAT_WORD}` : ""),
+    kernelCommandLine: [
+      KERNEL_COMMAND_LINE,
+      ...(definition.heartbeat ? [HEARTBEAT_WORD] : []),
+      ...(definition.shell ? [SHELL_WORD] : []),
+    ].join(" "),
     disks: (definition.disks ?? []).map(({ target, serial }) => ({
       file: files.disk(target),
       target,
@@ -130,12 +148,12 @@ function documentOf(
 
 /** Returns the handle of the guests of a libvirtd, which all boot `image`. */
 export function guestsOf(supervisor: Supervisor, libvirtd: Libvirtd, image: GuestImage): Guests {
-  const consoles = new Map<string, string>();
+  const known = new Map<string, GuestFiles>();
 
-  function consoleOf(name: string): string {
-    const file = consoles.get(name);
-    if (file === undefined) throw new Error(`Guest "${name}" is unknown; define it first`);
-    return file;
+  function knownFilesOf(name: string): GuestFiles {
+    const files = known.get(name);
+    if (files === undefined) throw new Error(`Guest "${name}" is unknown; define it first`);
+    return files;
   }
 
   async function defineGuest(definition: GuestDefinition): Promise<void> {
@@ -147,7 +165,7 @@ export function guestsOf(supervisor: Supervisor, libvirtd: Libvirtd, image: Gues
     }
     Deno.writeTextFileSync(files.document, documentOf(definition, uuid, image, files));
     await libvirtd.virsh("define", files.document);
-    consoles.set(definition.name, files.console);
+    known.set(definition.name, files);
   }
 
   async function startGuest(
@@ -155,7 +173,7 @@ export function guestsOf(supervisor: Supervisor, libvirtd: Libvirtd, image: Gues
     { paused = false }: { readonly paused?: boolean } = {},
   ): Promise<void> {
     // The marker of an earlier boot must not pass for this one's.
-    Deno.writeTextFileSync(consoleOf(name), "");
+    Deno.writeTextFileSync(knownFilesOf(name).console, "");
     await libvirtd.virsh("start", name, ...(paused ? ["--paused"] : []));
   }
 
@@ -181,7 +199,7 @@ export function guestsOf(supervisor: Supervisor, libvirtd: Libvirtd, image: Gues
     name: string,
     boundMilliseconds: number = BOOT_BOUND_MILLISECONDS,
   ): Promise<void> {
-    const file = consoleOf(name);
+    const file = knownFilesOf(name).console;
     const process = guestPid(name);
     try {
       await waitUntil(`guest "${name}" to boot`, boundMilliseconds, () => {
@@ -203,5 +221,6 @@ export function guestsOf(supervisor: Supervisor, libvirtd: Libvirtd, image: Gues
     resume,
     waitForGuestReady,
     guestPid,
+    shellSocketOf: (name) => knownFilesOf(name).shell,
   };
 }

@@ -26,7 +26,11 @@ export const blockCapacity: Collector = {
       "End of what has been written to the disk, or what a file of it holds",
       "allocation",
     ),
-    bytes("physical", "Size of the file or device behind the disk", "physical"),
+    bytes(
+      "physical",
+      "What the file behind the disk takes of its file system, or the size of the device",
+      "physical",
+    ),
     bytes(
       "threshold",
       "Offset of a write at which libvirt tells of it, where one is set",

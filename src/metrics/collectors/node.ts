@@ -41,6 +41,16 @@ function allocatedMemory({ domains }: Snapshot): number | undefined {
   return sumOf(domains.filter(isActive).map(({ description }) => description?.memoryBytes));
 }
 
+/**
+ * From the same call as what is free of it. The other call adds up the NUMA nodes, which may have less than the host:
+ * memory that was plugged in since, for one.
+ */
+function memoryBytes(snapshot: Snapshot): number | undefined {
+  const numbers = node(snapshot)?.numbers;
+  const total = numbers?.["memory.total"];
+  return total === undefined ? numbers?.["memory"] : KIBIBYTES.convert(total);
+}
+
 function ratio(part: number | undefined, whole: number | undefined): number | undefined {
   return part === undefined || whole === undefined || whole === 0 ? undefined : part / whole;
 }
@@ -161,12 +171,15 @@ export const nodeCollector: Collector = {
         unit: "number",
         number: "threads",
       },
-      {
-        name: "libvirt_nova_node_memory_bytes",
-        help: "Memory of the host",
-        unit: "bytes",
-        number: "memory",
-      },
+    ]),
+    gauge(
+      "memory_bytes",
+      "Memory of the host",
+      "bytes",
+      "node memory.total, else memory",
+      memoryBytes,
+    ),
+    ...entityFamilies("node", {}, [
       {
         name: "libvirt_nova_node_memory_free_bytes",
         help: "Memory of the host that nothing uses, not even caches",
@@ -238,8 +251,8 @@ export const nodeCollector: Collector = {
       "memory_overcommit_ratio",
       "Memory that the active instances can have, of the memory of the host",
       "ratio",
-      "<memory> of the instances / node memory",
-      (snapshot) => ratio(allocatedMemory(snapshot), node(snapshot)?.numbers["memory"]),
+      "<memory> of the instances / node memory.total, else memory",
+      (snapshot) => ratio(allocatedMemory(snapshot), memoryBytes(snapshot)),
     ),
   ],
 };
