@@ -18,6 +18,7 @@ mod dictionary;
 mod error;
 mod hypervisor;
 mod library;
+pub mod password;
 mod pool;
 mod stats;
 
