@@ -116,7 +116,7 @@ async function main(): Promise<WebServerReport> {
       // No process.exit(): the process ends by itself once nothing is left open.
       process.stdout.write("closed\n");
     });
-    return { addresses: server.addresses };
+    return { addresses: server.addresses.flatMap((address) => "host" in address ? address : []) };
   } catch (error) {
     return error instanceof Error
       ? { error: error.message, name: error.name }
