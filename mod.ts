@@ -7,7 +7,7 @@
 import process from "node:process";
 import { parseCommandLine, UsageError } from "./src/cli.ts";
 import type { Config } from "./src/config.ts";
-import { printPage, startExporter } from "./src/exporter.ts";
+import { checkWebConfig, printPage, startExporter } from "./src/exporter.ts";
 import { tellOnStandardError } from "./src/log.ts";
 import { versionText } from "./src/version.ts";
 
@@ -29,6 +29,10 @@ async function main(): Promise<number> {
         await write(`${versionText()}\n`);
         return 0;
       case "run":
+        if (invocation.config.webConfigCheck) {
+          await write(`${await checkWebConfig(invocation.config)}\n`);
+          return 0;
+        }
         return invocation.config.once
           ? await printPage(invocation.config, write)
           : await serve(invocation.config);
@@ -44,7 +48,7 @@ async function main(): Promise<number> {
 /** Serves until a signal says to stop; a second one ends the process at once. */
 async function serve(config: Config): Promise<number> {
   const exporter = await startExporter(config);
-  process.on("SIGHUP", () => exporter.reopenLog());
+  process.on("SIGHUP", () => exporter.reload());
   process.on("uncaughtException", (error) => exporter.noteDefect(error));
   process.on("unhandledRejection", (error) => exporter.noteDefect(error));
   const signal = await new Promise<string>((resolve) => {

@@ -7,9 +7,25 @@ import { COLLECTORS } from "./metrics/mod.ts";
 import { fileDescriptorLimit } from "./metrics/process.ts";
 import { Scraper, type ScrapeResult } from "./scrape.ts";
 import { buildInfo } from "./version.ts";
+import { type ExporterStateKeeper, keepExporterState } from "./exporter_state_keeper.ts";
+import { verifyPassword } from "./web/password_hash.ts";
 import { connectionLimits } from "./web/request_limits.ts";
+import { createRoutes } from "./web/routes.ts";
 import { scrapeTimeoutMilliseconds } from "./web/scrape_timeout.ts";
-import { type PageHandler, startWebServer, type WebServer } from "./web/server.ts";
+import {
+  formatListenAddress,
+  type PageHandler,
+  startWebServer,
+  type WebServer,
+} from "./web/server.ts";
+import { systemdSockets } from "./web/systemd_socket.ts";
+import {
+  fixedWebSettings,
+  followWebSettings,
+  loadWebSettings,
+  OPEN_WEB_SETTINGS,
+  type WebSettingsSource,
+} from "./web/web_settings.ts";
 
 /** How long libvirt may take to close a connection before the process ends without it. */
 const CLOSE_PATIENCE_MILLISECONDS = 500;
@@ -18,8 +34,8 @@ const CLOSE_PATIENCE_MILLISECONDS = 500;
 export interface Exporter {
   /** Where it listens. */
   readonly addresses: WebServer["addresses"];
-  /** Opens the log file anew, as after logrotate. */
-  reopenLog(): void;
+  /** Opens the log file anew, as after logrotate, and reads the web configuration file again. */
+  reload(): void;
   /** Notes a defect that nobody caught; the exporter goes on. */
   noteDefect(error: unknown): void;
   /** Answers the running scrapes, closes everything; takes a little longer than one scrape at most. */
@@ -32,8 +48,12 @@ export interface Exporter {
  *
  * @throws {NativeLibraryError} without libvirt's client library
  * @throws {WebServerError} when it cannot listen
+ * @throws {WebConfigError} when the web configuration file cannot be used
  */
 export async function startExporter(config: Config): Promise<Exporter> {
+  const listenAddresses = config.listenAddresses === "systemd"
+    ? systemdSockets()
+    : config.listenAddresses;
   const log = openLog({
     file: config.logFile,
     level: config.logLevel,
@@ -42,22 +62,33 @@ export async function startExporter(config: Config): Promise<Exporter> {
   });
   const hypervisor = await openHypervisor(hypervisorOptions(config));
   const scraper = newScraper(config, hypervisor, log);
+  const state = keepExporterState(buildInfo(), () => scraper.scrape());
+  const settings = await openWebSettings(config, log);
   const server = await startWebServer({
-    listenAddresses: config.listenAddresses,
-    routes: new Map([[config.path, metricsHandler(scraper)]]),
+    listenAddresses,
+    routes: createRoutes({
+      metricsPath: config.path,
+      metrics: metricsHandler(scraper, state),
+      state: state.current,
+      onReadinessAsked: state.refresh,
+    }),
     limits: connectionLimits(fileDescriptorLimit()),
     log,
+    settings,
+    verifyPassword,
   });
   const { version, runtime } = buildInfo();
   log.info("Started", {
     version,
     runtime,
     uri: redactUri(config.uri),
-    addresses: server.addresses.map(({ host, port }) => `${host} port ${port}`).join(", "),
+    addresses: server.addresses.map(formatListenAddress).join(", "),
     path: config.path,
   });
   // Connects and reads the definitions, so that the first scrape finds them.
-  scrapeInFull(scraper).then(({ isUp, reason }) => {
+  scrapeInFull(scraper).then((result) => {
+    state.note(result);
+    const { isUp, reason } = result;
     if (!isUp && config.logFile !== undefined) {
       tellOnStandardError(
         `libvirt_nova_exporter: libvirt is not available yet, trying again at each scrape: ${reason}`,
@@ -66,12 +97,14 @@ export async function startExporter(config: Config): Promise<Exporter> {
   });
   return {
     addresses: server.addresses,
-    reopenLog(): void {
+    reload(): void {
       if (log.reopen()) log.info("Reopened the log");
+      settings.reload();
     },
     noteDefect: (error) => log.error("Internal error", { error: describe(error) }),
     async stop(reason): Promise<void> {
       log.info("Stopping", { reason });
+      settings.close();
       await server.close(config.timeoutMilliseconds);
       await close(hypervisor);
       log.info("Stopped");
@@ -130,12 +163,31 @@ async function scrapeInFull(scraper: Scraper): Promise<ScrapeResult> {
   return result;
 }
 
-function metricsHandler(scraper: Scraper): PageHandler {
+function metricsHandler(scraper: Scraper, state: ExporterStateKeeper): PageHandler {
   return async ({ headers }) => {
     const timeout = scrapeTimeoutMilliseconds(headers["x-prometheus-scrape-timeout-seconds"]);
-    const { page } = await scraper.scrape(timeout);
-    return { status: 200, contentType: TEXT_CONTENT_TYPE, chunks: page };
+    const result = await scraper.scrape(timeout);
+    state.note(result);
+    return { status: 200, contentType: TEXT_CONTENT_TYPE, chunks: result.page };
   };
+}
+
+function openWebSettings({ webConfigFile }: Config, log: Log): Promise<WebSettingsSource> {
+  return webConfigFile === undefined
+    ? Promise.resolve(fixedWebSettings(OPEN_WEB_SETTINGS))
+    : followWebSettings(webConfigFile, { log });
+}
+
+/**
+ * Checks the web configuration file and the certificates that it names.
+ *
+ * @returns one line that says that they can be used
+ * @throws {WebConfigError} when they cannot
+ */
+export async function checkWebConfig({ webConfigFile = "" }: Config): Promise<string> {
+  const { tls, users } = await loadWebSettings(webConfigFile);
+  const parts = [tls === undefined ? "no TLS" : "TLS", `${users.size} users`];
+  return `The web configuration ${JSON.stringify(webConfigFile)} can be used: ${parts.join(", ")}`;
 }
 
 /** Closes the connection when libvirt lets it; else it ends with the process. */
