@@ -30,9 +30,9 @@ export function escapeHtml(text: string): string {
 /**
  * Builds HTML from a template: texts and numbers are escaped, HTML and lists of it are not.
  *
- * @example html`<td>${name}</td>`.markup
+ * @example safeHtml`<td>${name}</td>`.markup
  */
-export function html(
+export function safeHtml(
   strings: TemplateStringsArray,
   ...values: readonly (string | number | Html | readonly Html[])[]
 ): Html {

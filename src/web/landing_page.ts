@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Page } from "./answer.ts";
 import type { ExporterState } from "./exporter_state.ts";
-import { type Html, html } from "./html.ts";
+import { type Html, safeHtml } from "./html.ts";
 
 /** What the page links to. */
 export interface LandingPageLinks {
@@ -72,41 +72,37 @@ export function landingPage(
   links: LandingPageLinks,
   now: Date = new Date(),
 ): Page {
-  const document = html`
-    <!DOCTYPE html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <title>libvirt_nova_exporter</title>
-        <style>${{ markup: STYLE }}</style>
-      </head>
-      <body>
-        <main>
-    <h1>libvirt_nova_exporter</h1>
-    <p class="soft">Prometheus exporter for the instances of an OpenStack compute host</p>
-    <div class="card">
-    <dl>
-    ${row("libvirt", describeConnection(state))}
-    ${row("Instances", describeInstances(state))}
-    ${row("Last collection", describeCollection(state, now))}
-    ${row("Version", html`${state.version} (${state.runtime})`)}
-    </dl>
-    </div>
-    ${describeProblems(state.problems)}
-    <h2>Pages</h2>
-    <ul>
-    <li><a href="${toHref(links.metrics)}">${links
-      .metrics}</a> <span class="soft">metrics for Prometheus</span></li>
-    <li><a href="${toHref(links.healthy)}">${links
-      .healthy}</a> <span class="soft">200 while the exporter runs</span></li>
-    <li><a href="${toHref(links.ready)}">${links
-      .ready}</a> <span class="soft">200 while libvirt answers, else 503</span></li>
-    </ul>
-        </main>
-      </body>
-    </html>
-  `;
+  const document = safeHtml`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>libvirt_nova_exporter</title>
+<style>${{ markup: STYLE }}</style>
+</head>
+<body>
+<main>
+<h1>libvirt_nova_exporter</h1>
+<p class="soft">Prometheus exporter for the instances of an OpenStack compute host</p>
+<div class="card">
+<dl>
+${row("libvirt", describeConnection(state))}
+${row("Instances", describeInstances(state))}
+${row("Last collection", describeCollection(state, now))}
+${row("Version", safeHtml`${state.version} (${state.runtime})`)}
+</dl>
+</div>
+${describeProblems(state.problems)}
+<h2>Pages</h2>
+<ul>
+${link(links.metrics, "metrics for Prometheus")}
+${link(links.healthy, "200 while the exporter runs")}
+${link(links.ready, "200 while libvirt answers, else 503")}
+</ul>
+</main>
+</body>
+</html>
+`;
   return {
     status: 200,
     contentType: "text/html; charset=utf-8",
@@ -116,45 +112,47 @@ export function landingPage(
 }
 
 function row(name: string, value: Html): Html {
-  return html`
-    <div>
-      <dt>${name}</dt>
-      <dd>${value}</dd>
-    </div>
-  `;
+  return safeHtml`<div><dt>${name}</dt><dd>${value}</dd></div>`;
+}
+
+function link(path: string, meaning: string): Html {
+  return safeHtml`<li><a href="${
+    toHref(path)
+  }">${path}</a> <span class="soft">${meaning}</span></li>
+`;
 }
 
 function describeConnection({ isUp, reason }: ExporterState): Html {
-  if (isUp === undefined) return html`<span class="idle">not asked yet</span>`;
-  if (isUp) return html`<span class="good">connected</span>`;
-  return html`<span class="bad">not available</span><br>${cut(reason ?? "unknown reason")}`;
+  if (isUp === undefined) return safeHtml`<span class="idle">not asked yet</span>`;
+  if (isUp) return safeHtml`<span class="good">connected</span>`;
+  return safeHtml`<span class="bad">not available</span><br>${cut(reason ?? "unknown reason")}`;
 }
 
 function describeInstances({ instances, unread }: ExporterState): Html {
-  if (instances === undefined) return html`unknown`;
+  if (instances === undefined) return safeHtml`unknown`;
   return unread === 0
-    ? html`${instances}`
-    : html`${instances}, of which ${unread} are still to be read`;
+    ? safeHtml`${instances}`
+    : safeHtml`${instances}, of which ${unread} are still to be read`;
 }
 
 function describeCollection({ collectedAt }: ExporterState, now: Date): Html {
-  if (collectedAt === undefined) return html`none yet`;
+  if (collectedAt === undefined) return safeHtml`none yet`;
   const time = collectedAt.toISOString();
   const seconds = Math.max(0, Math.round((now.getTime() - collectedAt.getTime()) / 1_000));
   const age = seconds === 1 ? "1 second ago" : `${seconds} seconds ago`;
-  return html`<time datetime="${time}">${time}</time> <span class="soft">${age}</span>`;
+  return safeHtml`<time datetime="${time}">${time}</time> <span class="soft">${age}</span>`;
 }
 
 function describeProblems(problems: readonly string[]): Html {
-  if (problems.length === 0) return html``;
+  if (problems.length === 0) return safeHtml``;
   const shown = problems.slice(0, MAXIMUM_PROBLEMS).map((problem) =>
-    html`<li>${cut(problem)}</li>`
+    safeHtml`<li>${cut(problem)}</li>`
   );
   const hidden = problems.length - shown.length;
-  return html`<h2>Problems now</h2>
+  return safeHtml`<h2>Problems now</h2>
 <ul>
 ${shown}
-${hidden === 0 ? html`` : html`<li class="soft">and ${hidden} more, see the log</li>`}
+${hidden === 0 ? safeHtml`` : safeHtml`<li class="soft">and ${hidden} more, see the log</li>`}
 </ul>`;
 }
 
