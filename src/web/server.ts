@@ -98,7 +98,7 @@ export async function startWebServer(options: WebServerOptions): Promise<WebServ
   const addresses: BoundAddress[] = [];
   try {
     for (const listenAddress of options.listenAddresses) {
-      const server = createNetServer({ noDelay: true }, accept);
+      const server = createNetServer({ noDelay: true, allowHalfOpen: true }, accept);
       addresses.push(await bind(server, listenAddress));
       servers.push(server);
       server.on("error", (error) => {

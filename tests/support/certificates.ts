@@ -38,7 +38,7 @@ export async function makeCertificate(
   const extensions = [
     ...(names === undefined ? [] : [`subjectAltName=${names}`]),
     ...(usage === undefined ? [] : [`extendedKeyUsage=${usage}`]),
-    ...(authority === undefined ? ["basicConstraints=critical,CA:TRUE"] : []),
+    `basicConstraints=critical,CA:${authority === undefined ? "TRUE" : "FALSE"}`,
   ];
   await Deno.writeTextFile(extensionFile, `${extensions.join("\n")}\n`);
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
