@@ -11,7 +11,7 @@ export interface TestCertificate {
 
 /** What a certificate is for and by whom it is signed. */
 export interface CertificateOptions {
-  /** Alternative names in openssl's form, such as `DNS:a.example,IP:127.0.0.1`. */
+  /** Alternative names in openssl's form, such as `DNS:a.example,IP:127.0.0.1`, or `@` with the name of a section and that. */
   readonly names?: string;
   /** By itself unless given. */
   readonly authority?: TestCertificate;
@@ -36,9 +36,10 @@ export async function makeCertificate(
   const requestFile = `${folder}/${name}.csr`;
   const extensionFile = `${folder}/${name}.extensions`;
   const extensions = [
-    ...(names === undefined ? [] : [`subjectAltName=${names}`]),
     ...(usage === undefined ? [] : [`extendedKeyUsage=${usage}`]),
     `basicConstraints=critical,CA:${authority === undefined ? "TRUE" : "FALSE"}`,
+    // The last one, as it may go on with a section.
+    ...(names === undefined ? [] : [`subjectAltName=${names}`]),
   ];
   await Deno.writeTextFile(extensionFile, `${extensions.join("\n")}\n`);
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
