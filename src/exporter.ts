@@ -82,7 +82,9 @@ export async function startExporter(config: Config): Promise<Exporter> {
     version,
     runtime,
     uri: redactUri(config.uri),
-    addresses: server.addresses.map(formatListenAddress).join(", "),
+    addresses: server.addresses.map((address) =>
+      "host" in address ? `${address.host} port ${address.port}` : formatListenAddress(address)
+    ).join(", "),
     path: config.path,
   });
   // Connects and reads the definitions, so that the first scrape finds them.

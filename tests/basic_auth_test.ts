@@ -178,6 +178,9 @@ Deno.test("parseBasicAuth() reads nothing from a header of another form", () => 
       "Bearer YTpi",
       "Basic YTpi YTpi",
       "Basic ä",
+      "Basic YTpix",
+      "Basic YTpiYw",
+      "Basic YTp=iYw==",
       "Basic YWxpY2U=",
       `${encode("a:b")}, ${encode("a:b")}`,
     ]

@@ -180,7 +180,8 @@ function hashOfNobody(users: ReadonlyMap<string, string>): string {
   return `${first.slice(0, 7)}${NO_ONES_SALT_AND_HASH}`;
 }
 
-const BASIC = /^basic +(?<encoded>[A-Za-z0-9+/]+={0,2}) *$/i;
+const BASIC =
+  /^basic +(?<encoded>(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?) *$/i;
 
 /** Reads an `Authorization` header; `undefined` when it has not the form of RFC 7617. */
 export function parseBasicAuth(header: string | undefined): Credentials | undefined {
