@@ -29,7 +29,7 @@ Deno.test("landingPage() tells what the exporter is and how it goes", () => {
       "1.2.3 (bun 1.4.5)",
       ">connected<",
       "<dd>12</dd>",
-      "2026-11-24T12:00:00.000Z</time>",
+      'datetime="2026-11-24T12:00:00.000Z">2026-11-24 12:00:00 UTC</time>',
       "10 seconds ago",
       '<a href="/metrics">/metrics</a>',
       '<a href="/-/healthy">',

@@ -32,6 +32,7 @@ h2 { font-size: 1.05rem; margin: 1.75rem 0 .5rem; }
 p { margin: .25rem 0; }
 a { color: var(--link); }
 .soft { color: var(--soft); }
+.age { white-space: nowrap; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .25rem 1rem; margin-top: 1rem; }
 dl { margin: 0; }
 dl > div { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: .6rem 0; border-bottom: 1px solid var(--line); }
@@ -140,7 +141,8 @@ function describeCollection({ collectedAt }: ExporterState, now: Date): Html {
   const time = collectedAt.toISOString();
   const seconds = Math.max(0, Math.round((now.getTime() - collectedAt.getTime()) / 1_000));
   const age = seconds === 1 ? "1 second ago" : `${seconds} seconds ago`;
-  return safeHtml`<time datetime="${time}">${time}</time> <span class="soft">${age}</span>`;
+  const shown = `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`;
+  return safeHtml`<time datetime="${time}">${shown}</time> <span class="soft age">${age}</span>`;
 }
 
 function describeProblems(problems: readonly string[]): Html {
