@@ -7,7 +7,7 @@
 import process from "node:process";
 import { parseCommandLine, UsageError } from "./src/cli.ts";
 import type { Config } from "./src/config.ts";
-import { printOnce, startExporter } from "./src/exporter.ts";
+import { checkWebConfig, printOnce, startExporter } from "./src/exporter.ts";
 import { tellOnStandardError } from "./src/log.ts";
 import { versionText } from "./src/version.ts";
 
@@ -29,15 +29,7 @@ async function main(): Promise<number> {
         await write(`${versionText()}\n`);
         return 0;
       case "run":
-        return invocation.config.once === undefined
-          ? await serve(invocation.config)
-          : await printOnce(
-            invocation.config,
-            invocation.config.once,
-            write,
-            // A serial console may say 0.
-            process.stdout.columns || undefined,
-          );
+        return await run(invocation.config);
     }
   } catch (error) {
     tellOnStandardError(
@@ -47,10 +39,20 @@ async function main(): Promise<number> {
   }
 }
 
+async function run(config: Config): Promise<number> {
+  if (config.webConfigCheck) {
+    await write(`${await checkWebConfig(config)}\n`);
+    return 0;
+  }
+  if (config.once === undefined) return await serve(config);
+  // A serial console may say 0.
+  return await printOnce(config, config.once, write, process.stdout.columns || undefined);
+}
+
 /** Serves until a signal says to stop; a second one ends the process at once. */
 async function serve(config: Config): Promise<number> {
   const exporter = await startExporter(config);
-  process.on("SIGHUP", () => exporter.reopenLog());
+  process.on("SIGHUP", () => exporter.reload());
   process.on("uncaughtException", (error) => exporter.noteDefect(error));
   process.on("unhandledRejection", (error) => exporter.noteDefect(error));
   const signal = await new Promise<string>((resolve) => {

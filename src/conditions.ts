@@ -10,6 +10,13 @@ export interface Condition {
   readonly fields?: LogFields;
 }
 
+/** A condition in one line, with the instance that it concerns and the reason where there are such. */
+export function conditionText({ message, fields }: Condition): string {
+  const { instance, reason } = fields ?? {};
+  const parts = [message, instance, reason].filter((part) => part !== undefined);
+  return parts.map(String).join(": ");
+}
+
 /** Lines of one kind of change that one report may write; the rest is counted in one more line. */
 const MAXIMUM_LINES = 20;
 
@@ -23,6 +30,11 @@ export class ConditionLog {
 
   constructor(log: LogWriter) {
     this.#log = log;
+  }
+
+  /** What was the matter at the last report. */
+  get current(): readonly Condition[] {
+    return [...this.#current.values()];
   }
 
   /** Takes over what is the matter now, by a key that stays the same while it lasts. */

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { isIP, isIPv6 } from "node:net";
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "./log.ts";
 import type { DomainFilterOptions } from "./domain_filter.ts";
@@ -17,8 +18,12 @@ export interface Config {
   readonly concurrency: number;
   /** Calls that libvirt never answered after which no further call is risked. */
   readonly maximumAbandoned: number;
-  /** Where to listen; at least one. */
-  readonly listenAddresses: readonly ListenAddress[];
+  /** Where to listen: at least one address, or the sockets that systemd passes. */
+  readonly listenAddresses: readonly ListenAddress[] | "systemd";
+  /** The web configuration file; `undefined` serves HTTP for everybody. */
+  readonly webConfigFile: string | undefined;
+  /** Check the web configuration file and end. */
+  readonly webConfigCheck: boolean;
   /** Path of the metrics page, such as `/metrics`. */
   readonly path: string;
   /** Milliseconds for which a collection is shared by all scrapes; 0 shares it with simultaneous ones only. */
@@ -231,8 +236,28 @@ export const FLAGS = {
     default: undefined,
     repeatable: true,
     description:
-      "Address to listen on instead of --port, such as :9100, 127.0.0.1:9100 or [::1]:9100; may be repeated",
+      "Address to listen on instead of --port, such as :9100, [::1]:9100 or unix:/run/exporter.sock; may be repeated",
     parse: parseListenAddress,
+  },
+  systemdSocket: {
+    name: "web.systemd-socket",
+    group: "web",
+    default: false,
+    description: "Listen on the sockets that systemd passes instead of --port",
+  },
+  webConfigFile: {
+    name: "web.config.file",
+    group: "web",
+    valueName: "FILE",
+    default: undefined,
+    description: "File with TLS, users and headers, as of exporter-toolkit; reread when it changes",
+    parse: parseFile,
+  },
+  webConfigCheck: {
+    name: "web.config.check",
+    group: "web",
+    default: false,
+    description: "Check the file of --web.config.file and end",
   },
   path: {
     name: "path",
@@ -346,15 +371,20 @@ function orderOfHelp(flags: readonly Flag[]): readonly Flag[] {
  * @throws {UsageError} for the first value that is wrong
  */
 export function configFromFlags(given: GivenFlags): Config {
-  const port = requiredValue(FLAGS.port, given);
-  const addresses = givenValues(FLAGS.listenAddress, given);
+  const [webConfigFile] = givenValues(FLAGS.webConfigFile, given);
+  const webConfigCheck = isSwitchedOn(FLAGS.webConfigCheck, given);
+  if (webConfigCheck && webConfigFile === undefined) {
+    throw new UsageError("Flag --web.config.check needs a file: give one with --web.config.file");
+  }
   return {
     uri: requiredValue(FLAGS.uri, given),
     probeTargets: probeTargetsFromFlags(given),
     timeoutMilliseconds: requiredValue(FLAGS.timeout, given),
     concurrency: requiredValue(FLAGS.concurrency, given),
     maximumAbandoned: requiredValue(FLAGS.maximumAbandoned, given),
-    listenAddresses: addresses.length > 0 ? addresses : [{ host: undefined, port }],
+    listenAddresses: listenAddressesFromFlags(given),
+    webConfigFile,
+    webConfigCheck,
     path: pathFromFlags(given),
     minimumIntervalMilliseconds: requiredValue(FLAGS.minimumInterval, given),
     logFile: requiredValue(FLAGS.logFile, given),
@@ -409,6 +439,20 @@ function probeTargetsFromFlags(given: GivenFlags): ReadonlyMap<string, string> {
   throw new UsageError(
     `The name ${quote(twice?.name ?? "")} is given to two of --probe.target: name each once`,
   );
+}
+
+function listenAddressesFromFlags(given: GivenFlags): Config["listenAddresses"] {
+  const port = requiredValue(FLAGS.port, given);
+  const addresses = givenValues(FLAGS.listenAddress, given);
+  if (isSwitchedOn(FLAGS.systemdSocket, given)) {
+    if (addresses.length > 0) {
+      throw new UsageError(
+        "Flags --web.systemd-socket and --web.listen-address exclude each other: give one",
+      );
+    }
+    return "systemd";
+  }
+  return addresses.length > 0 ? addresses : [{ host: undefined, port }];
 }
 
 function pathFromFlags(given: GivenFlags): string {
@@ -564,13 +608,33 @@ const ADDRESS_FORM = /^(?:\[(?<ipv6>[^[\]]+)\]|(?<host>[^:[\]]*)):(?<port>\d+)$/
 
 const HOST_FORM = /^(?!-)[\w-]+(?:\.[\w-]+)*\.?$/;
 
+const UNIX_ADDRESS_FORM =
+  /^unix:(?<path>\/[^?\p{Cc}]*[^?\p{Cc}/])(?:\?mode=(?<mode>0?[0-7]{3}))?$/u;
+
+/** Bytes of the path of a Unix socket. Source: unix(7), sun_path, less its final zero. */
+const MAXIMUM_SOCKET_PATH_BYTES = 107;
+
+/** Permissions of a Unix socket unless its address says others: the exporter's user and group may connect. */
+const SOCKET_MODE = 0o660;
+
+function parseUnixAddress(text: string): ListenAddress {
+  const { path, mode } = UNIX_ADDRESS_FORM.exec(text)?.groups ?? {};
+  if (path === undefined || Buffer.byteLength(path) > MAXIMUM_SOCKET_PATH_BYTES) {
+    throw new InvalidValueError(
+      `give an absolute path of at most ${MAXIMUM_SOCKET_PATH_BYTES} bytes, such as unix:/run/exporter/exporter.sock, with ?mode=666 for other permissions than 660`,
+    );
+  }
+  return { path, mode: mode === undefined ? SOCKET_MODE : parseInt(mode, 8) };
+}
+
 /**
- * Reads an address to listen on: `:9100`, `127.0.0.1:9100`, `[::1]:9100` or `host:9100`. Port 0 lets the system
- * choose a free one.
+ * Reads an address to listen on: `:9100`, `127.0.0.1:9100`, `[::1]:9100`, `host:9100`, or `unix:/path`, with `?mode=666` for
+ * other permissions than 660. Port 0 lets the system choose a free one.
  *
  * @throws {InvalidValueError} when it is none of these
  */
 export function parseListenAddress(text: string): ListenAddress {
+  if (text.startsWith("unix:")) return parseUnixAddress(text);
   const { ipv6, host = "", port = "" } = ADDRESS_FORM.exec(text)?.groups ?? {};
   if (isPort(port)) {
     if (ipv6 !== undefined && isIPv6(ipv6)) return { host: ipv6, port: Number(port) };
@@ -627,6 +691,17 @@ export function parseRegularExpression(text: string): RegExp {
     const reason = error instanceof Error ? error.message : String(error);
     throw new InvalidValueError(`give a regular expression such as ^instance- (${reason})`);
   }
+}
+
+/**
+ * Checks the path of a file.
+ *
+ * @returns the same text
+ * @throws {InvalidValueError} when it is no path
+ */
+export function parseFile(text: string): string {
+  if (text === "" || /\p{Cc}/u.test(text)) throw new InvalidValueError("give the path of a file");
+  return text;
 }
 
 function oneOf<Choice extends string>(choices: readonly Choice[]): (text: string) => Choice {

@@ -12,8 +12,24 @@ import { type Clock, printout } from "./once/printout.ts";
 import { createProbePage, PROBE_PATH } from "./probe.ts";
 import { Scraper } from "./scrape.ts";
 import { buildInfo } from "./version.ts";
+import { keepExporterState } from "./exporter_state_keeper.ts";
+import { verifyPassword } from "./web/password_hash.ts";
 import { connectionLimits } from "./web/request_limits.ts";
-import { type PageHandler, startWebServer, type WebServer } from "./web/server.ts";
+import { createRoutes } from "./web/routes.ts";
+import {
+  formatListenAddress,
+  type PageHandler,
+  startWebServer,
+  type WebServer,
+} from "./web/server.ts";
+import { systemdSockets } from "./web/systemd_socket.ts";
+import {
+  fixedWebSettings,
+  followWebSettings,
+  loadWebSettings,
+  OPEN_WEB_SETTINGS,
+  type WebSettingsSource,
+} from "./web/web_settings.ts";
 
 /** How long libvirt may take to close a connection before the process ends without it. */
 const CLOSE_PATIENCE_MILLISECONDS = 500;
@@ -29,8 +45,8 @@ const CLOCK: Clock = {
 export interface Exporter {
   /** Where it listens. */
   readonly addresses: WebServer["addresses"];
-  /** Opens the log file anew, as after logrotate. */
-  reopenLog(): void;
+  /** Opens the log file anew, as after logrotate, and reads the web configuration file again. */
+  reload(): void;
   /** Notes a defect that nobody caught; the exporter goes on. */
   noteDefect(error: unknown): void;
   /** Answers the running scrapes, closes everything; takes a little longer than one scrape at most. */
@@ -43,8 +59,12 @@ export interface Exporter {
  *
  * @throws {NativeLibraryError} without libvirt's client library
  * @throws {WebServerError} when it cannot listen
+ * @throws {WebConfigError} when the web configuration file cannot be used
  */
 export async function startExporter(config: Config): Promise<Exporter> {
+  const listenAddresses = config.listenAddresses === "systemd"
+    ? systemdSockets()
+    : config.listenAddresses;
   const log = openLog({
     file: config.logFile,
     level: config.logLevel,
@@ -53,18 +73,30 @@ export async function startExporter(config: Config): Promise<Exporter> {
   });
   const targets = new Targets(config, log);
   const scraper = await targets.scraper(config.uri);
+  const state = keepExporterState(buildInfo(), scraper);
+  const settings = await openWebSettings(config, log);
   const server = await startWebServer({
-    listenAddresses: config.listenAddresses,
-    routes: routesOf(config, scraper, targets),
+    listenAddresses,
+    routes: createRoutes({
+      metricsPath: config.path,
+      metrics: createMetricsPage(scraper, config.collectors),
+      state: state.current,
+      onReadinessAsked: state.refresh,
+      further: probeRoutes(config, targets),
+    }),
     limits: connectionLimits(fileDescriptorLimit()),
     log,
+    settings,
+    verifyPassword,
   });
   const { version, runtime } = buildInfo();
   log.info("Started", {
     version,
     runtime,
     uri: redactUri(config.uri),
-    addresses: server.addresses.map(({ host, port }) => `${host} port ${port}`).join(", "),
+    addresses: server.addresses.map((address) =>
+      "host" in address ? `${address.host} port ${address.port}` : formatListenAddress(address)
+    ).join(", "),
     path: config.path,
   });
   // Connects and reads the definitions, so that the first scrape finds them.
@@ -77,12 +109,14 @@ export async function startExporter(config: Config): Promise<Exporter> {
   });
   return {
     addresses: server.addresses,
-    reopenLog(): void {
+    reload(): void {
       if (log.reopen()) log.info("Reopened the log");
+      settings.reload();
     },
     noteDefect: (error) => log.error("Internal error", { error: describe(error) }),
     async stop(reason): Promise<void> {
       log.info("Stopping", { reason });
+      settings.close();
       await server.close(config.timeoutMilliseconds);
       await targets.close();
       log.info("Stopped");
@@ -179,14 +213,10 @@ async function openTarget(config: Config, log: Log): Promise<OpenTarget> {
   return { hypervisor, scraper };
 }
 
-function routesOf(
-  config: Config,
-  scraper: Scraper,
-  targets: Targets,
-): ReadonlyMap<string, PageHandler> {
-  const { path, collectors, probeTargets } = config;
-  const metrics = [path, createMetricsPage(scraper, collectors)] as const;
-  if (probeTargets.size === 0) return new Map([metrics]);
+/** The page of the other hypervisors, where there are some. */
+function probeRoutes(config: Config, targets: Targets): ReadonlyMap<string, PageHandler> {
+  const { collectors, probeTargets } = config;
+  if (probeTargets.size === 0) return new Map();
   const pages = new Map<string, PageHandler>();
   const pageOf = async (name: string): Promise<PageHandler> => {
     const page = pages.get(name) ??
@@ -194,7 +224,7 @@ function routesOf(
     pages.set(name, page);
     return page;
   };
-  return new Map([metrics, [PROBE_PATH, createProbePage([...probeTargets.keys()], pageOf)]]);
+  return new Map([[PROBE_PATH, createProbePage([...probeTargets.keys()], pageOf)]]);
 }
 
 /** Scrapes until every instance is on the page: a hypervisor with thousands of them takes more than one scrape. */
@@ -205,6 +235,24 @@ async function scrapeInFull(scraper: Scraper): Promise<Collection> {
     collection = await scraper.scrape();
   }
   return collection;
+}
+
+function openWebSettings({ webConfigFile }: Config, log: Log): Promise<WebSettingsSource> {
+  return webConfigFile === undefined
+    ? Promise.resolve(fixedWebSettings(OPEN_WEB_SETTINGS))
+    : followWebSettings(webConfigFile, { log });
+}
+
+/**
+ * Checks the web configuration file and the certificates that it names.
+ *
+ * @returns one line that says that they can be used
+ * @throws {WebConfigError} when they cannot
+ */
+export async function checkWebConfig({ webConfigFile = "" }: Config): Promise<string> {
+  const { tls, users } = await loadWebSettings(webConfigFile);
+  const parts = [tls === undefined ? "no TLS" : "TLS", `${users.size} users`];
+  return `The web configuration ${JSON.stringify(webConfigFile)} can be used: ${parts.join(", ")}`;
 }
 
 /** Closes the connection when libvirt lets it; else it ends with the process. */

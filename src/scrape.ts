@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { Collection, toSeconds } from "./collection.ts";
-import { ConditionLog, type LogWriter } from "./conditions.ts";
+import { ConditionLog, conditionText, type LogWriter } from "./conditions.ts";
 import {
   type Conditions,
   countIncomplete,
@@ -80,6 +80,31 @@ export interface ScrapeRequest {
   readonly format?: ExpositionFormat;
 }
 
+/** What a collection found, in short. */
+export interface ScrapeSummary {
+  /** Whether libvirt listed its domains; undefined before the first collection. */
+  readonly isUp: boolean | undefined;
+  /** Why not. */
+  readonly reason: string | undefined;
+  /** Active instances that are exported. */
+  readonly instances: number | undefined;
+  /** Instances that are not on the page yet. */
+  readonly unread: number;
+  /** When it ended. */
+  readonly collectedAt: Date | undefined;
+  /** What is the matter, a line of text each; may hold names that come from outside. */
+  readonly problems: readonly string[];
+}
+
+const NOTHING_COLLECTED: ScrapeSummary = {
+  isUp: undefined,
+  reason: undefined,
+  instances: undefined,
+  unread: 0,
+  collectedAt: undefined,
+  problems: [],
+};
+
 /**
  * Makes scrapes. The only part of the exporter that talks to libvirt. Scrapes at the same time share one collection,
  * and each answers in time whatever libvirt does. Collections for different collectors take turns.
@@ -94,6 +119,7 @@ export class Scraper {
   /** By choice of collectors: the collection that is under way, or waits for its turn. */
   readonly #running = new Map<string, Promise<Collection>>();
   readonly #latest = new Map<string, Collection>();
+  #summary: ScrapeSummary = NOTHING_COLLECTED;
   /** Kept when the collection before has ended. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -126,6 +152,13 @@ export class Scraper {
     return await withinTime(running, timeout) ?? await this.#unanswered(timeout);
   }
 
+  /** What the last collection found, without asking libvirt. */
+  get summary(): ScrapeSummary {
+    // Without libvirt the reason is all that is known.
+    const conditions = this.#summary.isUp === true ? this.#conditions.current : [];
+    return { ...this.#summary, problems: conditions.map(conditionText) };
+  }
+
   #recent(key: string): Collection | undefined {
     const latest = this.#latest.get(key);
     if (latest === undefined || latest.parts.unread > 0) return undefined;
@@ -150,6 +183,8 @@ export class Scraper {
       this.#self.countCollection();
       const collection = await this.#collect(collectors, format, rest);
       this.#keep(key, collection);
+      const { isUp, reason, instances, unread } = collection.parts;
+      this.#summary = { isUp, reason, instances, unread, collectedAt: new Date(), problems: [] };
       return collection;
     } catch (error) {
       // A defect must cost no more than this one page.

@@ -26,6 +26,8 @@ Deno.test("configFromFlags() gives the documented defaults when no flag is given
     concurrency: 4,
     maximumAbandoned: 5,
     listenAddresses: [{ host: undefined, port: 9100 }],
+    webConfigFile: undefined,
+    webConfigCheck: false,
     path: "/metrics",
     minimumIntervalMilliseconds: 0,
     logFile: "./libvirt_nova.log",
@@ -52,6 +54,13 @@ Deno.test("configFromFlags() takes each flag's value", () => {
     ["port", "1", { listenAddresses: [{ host: undefined, port: 1 }] }],
     ["port", "65535", { listenAddresses: [{ host: undefined, port: 65_535 }] }],
     ["web.listen-address", "[::1]:9204", { listenAddresses: [{ host: "::1", port: 9204 }] }],
+    [
+      "web.listen-address",
+      "unix:/run/a.sock",
+      { listenAddresses: [{ path: "/run/a.sock", mode: 0o660 }] },
+    ],
+    ["web.systemd-socket", "true", { listenAddresses: "systemd" }],
+    ["web.config.file", "web.yml", { webConfigFile: "web.yml" }],
     ["path", "/", { path: "/" }],
     ["web.telemetry-path", "/nova", { path: "/nova" }],
     ["scrape.min-interval", "1h", { minimumIntervalMilliseconds: 3_600_000 }],
@@ -76,6 +85,21 @@ Deno.test("configFromFlags() takes each flag's value", () => {
       configFromFlags(given([name, text])),
       { ...configFromFlags(new Map()), ...expected },
     );
+  }
+});
+
+Deno.test("configFromFlags() refuses flags that need or exclude another", () => {
+  for (
+    const [flags, says] of [
+      [[["web.config.check", "true"]], /--web\.config\.check needs a file.*--web\.config\.file/],
+      [
+        [["web.systemd-socket", "true"], ["web.listen-address", ":9100"]],
+        /--web\.systemd-socket and --web\.listen-address exclude each other/,
+      ],
+    ] as const
+  ) {
+    const wrong = given(...flags.map(([name, text]): [string, string] => [name, text]));
+    assert.throws(() => configFromFlags(wrong), says);
   }
 });
 
@@ -408,6 +432,34 @@ Deno.test("parseListenAddress() refuses what names no host and port", () => {
     "host:9100/metrics",
   ];
   for (const text of cases) assert.throws(() => parseListenAddress(text), InvalidValueError, text);
+});
+
+Deno.test("parseListenAddress() reads paths of Unix sockets and their permissions", () => {
+  const cases: readonly [text: string, path: string, mode: number][] = [
+    ["unix:/run/a.sock", "/run/a.sock", 0o660],
+    ["unix:/run/a b:c.sock?mode=666", "/run/a b:c.sock", 0o666],
+    ["unix:/a?mode=0600", "/a", 0o600],
+    [`unix:/${"x".repeat(106)}`, `/${"x".repeat(106)}`, 0o660],
+  ];
+  for (const [text, path, mode] of cases) {
+    assert.deepEqual(parseListenAddress(text), { path, mode });
+  }
+  for (
+    const text of [
+      "unix:",
+      "unix:a.sock",
+      "unix:/",
+      "unix:/run/",
+      "unix:9100",
+      "unix:/a?mode=",
+      "unix:/a?mode=999",
+      "unix:/a?mode=4755",
+      "unix:/a?other",
+      "unix:/a\nb",
+      `unix:/${"x".repeat(107)}`,
+      `unix:/${"ü".repeat(54)}`,
+    ]
+  ) assert.throws(() => parseListenAddress(text), InvalidValueError, text);
 });
 
 Deno.test("parsePath() takes absolute paths that a request can match", () => {

@@ -186,3 +186,40 @@ Deno.test("destroyAll() closes every connection", async () => {
   await table.whenEmpty();
   assert.deepEqual(sockets.map(({ destroyed }) => destroyed), [true, true]);
 });
+
+Deno.test("secure() puts the encrypted socket in the place of the bare one", () => {
+  const { table, add, find } = createFixture(2, 1);
+  const bare = add();
+  const encrypted = createFakeSocket();
+  const { signal } = find(bare);
+  table.secure(bare, encrypted);
+  assert.equal(table.find(bare), undefined);
+  assert.equal(find(encrypted).busy, false);
+  assert.ok(signal.aborted);
+  assert.equal(bare.destroyed, false);
+  assert.equal(encrypted.destroyed, false);
+  assert.deepEqual([...table.idle()].map(({ socket }) => socket), [encrypted]);
+});
+
+Deno.test("secure() closes the encrypted socket when the bare one is no longer there", () => {
+  const { table, add } = createFixture(2, 1);
+  const bare = add();
+  bare.destroy();
+  const encrypted = createFakeSocket();
+  table.secure(bare, encrypted);
+  assert.ok(encrypted.destroyed);
+  assert.equal(table.find(encrypted), undefined);
+});
+
+Deno.test("retire() closes idle connections at once, busy ones when they become idle, and no new ones", () => {
+  const { table, add, addBusy, find } = createFixture(4, 2);
+  const idle = add();
+  const busy = addBusy();
+  const connection = find(busy);
+  table.retire();
+  assert.deepEqual([idle.destroyed, busy.destroyed], [true, false]);
+  const fresh = add();
+  table.end(connection);
+  assert.deepEqual([busy.destroyed, fresh.destroyed], [true, false]);
+  assert.equal(table.draining, false);
+});

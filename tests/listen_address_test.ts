@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
+import { connect, createServer } from "node:net";
 import {
   bind,
   describeBindFailure,
@@ -14,6 +14,8 @@ Deno.test("formatListenAddress() writes an address as operators do", async (t) =
     [{ host: "10.0.0.1", port: 9100 }, "10.0.0.1:9100"],
     [{ host: "::1", port: 9100 }, "[::1]:9100"],
     [{ host: "localhost", port: 0 }, "localhost:0"],
+    [{ path: "/run/a.sock", mode: 0o660 }, "unix:/run/a.sock"],
+    [{ fileDescriptor: 3 }, "socket 3 of systemd"],
   ];
   for (const [address, expected] of cases) {
     await t.step(expected, () => assert.equal(formatListenAddress(address), expected));
@@ -48,10 +50,56 @@ Deno.test("describeBindFailure() says in one line what to do", async (t) => {
   }
 });
 
+Deno.test("describeBindFailure() says in one line what to do about a Unix socket", () => {
+  for (
+    const [code, expected] of [
+      ["EADDRINUSE", /another program answers there/],
+      ["ENOTSOCK", /a file that is no socket, remove it/],
+      ["ENOENT", /its folder does not exist/],
+      ["EACCES", /permission denied/],
+      ["ENOBUFS", /ENOBUFS, choose another path/],
+    ] as const
+  ) {
+    const message = describeBindFailure({ path: "/run/a.sock", mode: 0o660 }, code);
+    assert.match(message, /^Cannot listen on "unix:\/run\/a\.sock": [^\n]+[^.\n]$/);
+    assert.match(message, expected);
+  }
+});
+
+Deno.test("bind() listens on a Unix socket with the permissions that were asked for, also where one was left behind", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/a.sock`;
+  try {
+    // A socket that is bound and not listened on, as after a crash.
+    const left = createServer();
+    await bind(left, { path, mode: 0o600 });
+    await Deno.link(path, `${path}.kept`);
+    await new Promise((resolve) => left.close(resolve));
+    await Deno.rename(`${path}.kept`, path);
+    const server = createServer((socket) => socket.end());
+    assert.deepEqual(await bind(server, { path, mode: 0o606 }), { path });
+    assert.equal(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o606);
+    await new Promise<void>((resolve, reject) => {
+      const client = connect({ path }, () => resolve(void client.destroy()));
+      client.on("error", reject);
+    });
+    const second = createServer();
+    await assert.rejects(bind(second, { path, mode: 0o606 }), /another program answers there/);
+    await new Promise((resolve) => server.close(resolve));
+    await Deno.writeTextFile(path, "a file");
+    await assert.rejects(bind(second, { path, mode: 0o606 }), /a file that is no socket/);
+    assert.equal(await Deno.readTextFile(path), "a file");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("bind() returns the port that the system chose and throws when that one is taken", async () => {
   const first = createServer();
   const second = createServer();
-  const { host, port } = await bind(first, { host: "127.0.0.1", port: 0 });
+  const bound = await bind(first, { host: "127.0.0.1", port: 0 });
+  assert.ok("host" in bound);
+  const { host, port } = bound;
   try {
     assert.equal(host, "127.0.0.1");
     assert.notEqual(port, 0);

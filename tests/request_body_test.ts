@@ -4,6 +4,7 @@ import { Readable } from "node:stream";
 import { discardBody } from "../src/web/request_body.ts";
 
 const MAXIMUM_BYTES = 10;
+const PATIENCE = 60_000;
 
 interface FakeBody {
   readonly headers: Readonly<Record<string, string>>;
@@ -35,8 +36,19 @@ Deno.test("discardBody() tells how reading a body ended", async (t) => {
   for (const [name, body, expected] of cases) {
     await t.step(name, async () => {
       const request = createRequest(body);
-      assert.equal(await discardBody(request, MAXIMUM_BYTES), expected);
+      assert.equal(await discardBody(request, MAXIMUM_BYTES, PATIENCE), expected);
       request.destroy();
     });
   }
+});
+
+Deno.test("discardBody() gives up a body that does not come to its end in time", async () => {
+  const stream = new Readable({ read(): void {} });
+  const headers = { "content-length": "5" };
+  const request = Object.assign(stream, { headers, complete: false }) as unknown as
+    & IncomingMessage
+    & Readable;
+  request.push("he");
+  assert.equal(await discardBody(request, MAXIMUM_BYTES, 1), "too slow");
+  request.destroy();
 });

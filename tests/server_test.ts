@@ -1,41 +1,18 @@
 // Runs the same scenarios against the web server under Deno and under Bun, which the executable is made of.
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { WebLimits } from "../src/web/server.ts";
 import { type Client, eventually, openClient } from "./web_client.ts";
-import type { WebServerReport, WebServerSetup, WebServerState } from "./web_server_process.ts";
+import type { WebServerSetup } from "./web_server_process.ts";
+import {
+  LOOPBACK,
+  RUNTIMES,
+  type ServerProcess,
+  startProcess,
+  withServer,
+} from "./support/web_server.ts";
 
-interface Runtime {
-  readonly name: string;
-  readonly command: readonly string[];
-}
-
-interface ServerProcess {
-  readonly port: number;
-  readonly addresses: readonly { readonly host: string; readonly port: number }[];
-  readonly url: string;
-  state(): Promise<WebServerState>;
-  openFiles(): Promise<number>;
-  /** Sends SIGTERM and waits for the process to end. */
-  terminate(): Promise<ProcessEnd>;
-}
-
-interface ProcessEnd {
-  /** Lines printed after the report. */
-  readonly output: string;
-  readonly code: number;
-}
-
-const RUNTIMES: readonly Runtime[] = [
-  { name: "Deno", command: [Deno.execPath(), "run", "-A"] },
-  { name: "Bun", command: [new URL("../node_modules/.bin/bun", import.meta.url).pathname] },
-];
-const SERVER_SCRIPT = new URL("./web_server_process.ts", import.meta.url).pathname;
-const LOOPBACK: WebServerSetup["listenAddresses"] = [{ host: "127.0.0.1", port: 0 }];
-/** Ends a server process that a test waits for in vain; far beyond what any test takes. */
-const LONGEST_PROCESS_MILLISECONDS = 60_000;
 const GET = "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n";
 const METRICS = "first 1\nsecond 2\n";
 const BIG_PAGE_BYTES = 15 * 1024 * 1024;
@@ -47,80 +24,6 @@ const IMPATIENT: Partial<WebLimits> = {
   idleMilliseconds: 300,
   stallMilliseconds: 300,
 };
-
-interface StartedProcess {
-  readonly processId: number;
-  readonly report: WebServerReport;
-  /** Sends a signal, if one is given, and waits for the process to end. */
-  end(signal?: Deno.Signal): Promise<ProcessEnd>;
-}
-
-async function startProcess(
-  { command: [program = "", ...programArguments] }: Runtime,
-  setup: Partial<WebServerSetup>,
-): Promise<StartedProcess> {
-  const wholeSetup = {
-    listenAddresses: LOOPBACK,
-    limits: {},
-    closeMilliseconds: 10_000,
-    ...setup,
-  };
-  const child = new Deno.Command(program, {
-    args: [...programArguments, SERVER_SCRIPT, JSON.stringify(wholeSetup)],
-    stdout: "piped",
-  }).spawn();
-  const guard = setTimeout(() => child.kill("SIGKILL"), LONGEST_PROCESS_MILLISECONDS);
-  const lines = readLines(child.stdout);
-  const first = await lines.next();
-  return {
-    processId: child.pid,
-    report: JSON.parse(first.value),
-    end: async (signal) => {
-      if (signal !== undefined) child.kill(signal);
-      const output: string[] = [];
-      for (let line = await lines.next(); !line.done; line = await lines.next()) {
-        output.push(line.value);
-      }
-      const { code } = await child.status;
-      clearTimeout(guard);
-      return { output: output.join("\n"), code };
-    },
-  };
-}
-
-async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, string> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
-  }
-  return rest;
-}
-
-async function withServer(
-  runtime: Runtime,
-  setup: Partial<WebServerSetup>,
-  use: (server: ServerProcess) => Promise<void>,
-): Promise<void> {
-  const { processId, report, end } = await startProcess(runtime, setup);
-  let ended: Promise<ProcessEnd> | undefined;
-  try {
-    assert.ok("addresses" in report, `The server did not start: ${JSON.stringify(report)}`);
-    const port = report.addresses[0]?.port ?? 0;
-    const url = `http://127.0.0.1:${port}`;
-    await use({
-      port,
-      addresses: report.addresses,
-      url,
-      state: async () => await (await fetch(`${url}/state`)).json(),
-      openFiles: async () => (await readdir(`/proc/${processId}/fd`)).length,
-      terminate: () => ended ??= end("SIGTERM"),
-    });
-  } finally {
-    await (ended ??= end("SIGKILL"));
-  }
-}
 
 async function withClients(
   count: number,

@@ -1,6 +1,7 @@
 // A client over raw sockets for what fetch() cannot do: malformed, slow, pipelined and aborted requests.
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions, TLSSocket } from "node:tls";
 
 /** Fails a test that would otherwise wait for ever; far beyond what any scenario takes. */
 const GUARD_MILLISECONDS = 30_000;
@@ -35,8 +36,19 @@ export interface Client {
  *
  * @param withoutBodies whether the answers carry no bodies, as those to HEAD
  */
-export async function openClient(port: number, withoutBodies = false): Promise<Client> {
-  const socket = connect(port, "127.0.0.1");
+export function openClient(port: number, withoutBodies = false): Promise<Client> {
+  return clientOn(connect(port, "127.0.0.1"), withoutBodies);
+}
+
+/** How a client proves who it is, and whom it trusts. */
+export type TlsClientOptions = Pick<ConnectionOptions, "ca" | "cert" | "key">;
+
+/** Connects to a server on 127.0.0.1 through TLS; the connection is closed when they do not agree. */
+export function openTlsClient(port: number, options: TlsClientOptions): Promise<Client> {
+  return clientOn(connectTls({ ...options, port, host: "127.0.0.1" }), false);
+}
+
+async function clientOn(socket: Socket, withoutBodies: boolean): Promise<Client> {
   const chunks: string[] = [];
   let closed = false;
   let wake = (): void => {};
@@ -54,7 +66,7 @@ export async function openClient(port: number, withoutBodies = false): Promise<C
     });
   }
   await new Promise<void>((resolve) => {
-    socket.once("connect", resolve);
+    socket.once(socket instanceof TLSSocket ? "secureConnect" : "connect", resolve);
     socket.once("close", () => resolve());
   });
 

@@ -7,13 +7,18 @@ import {
   type PageHandler,
   startWebServer,
   type WebLimits,
+  type WebLog,
 } from "../src/web/server.ts";
+import { fixedWebSettings, followWebSettings, OPEN_WEB_SETTINGS } from "../src/web/web_settings.ts";
+import { verifyPassword } from "../src/web/password_hash.ts";
 
 /** What the process is started with; `null` stands for all addresses. */
 export interface WebServerSetup {
   readonly listenAddresses: readonly { readonly host: string | null; readonly port: number }[];
   readonly limits: Partial<WebLimits>;
   readonly closeMilliseconds: number;
+  /** A web configuration file. */
+  readonly webConfigFile?: string;
 }
 
 /** The line that the process prints. */
@@ -99,24 +104,34 @@ async function main(): Promise<WebServerReport> {
     host: host ?? undefined,
     port,
   }));
+  const log: WebLog = {
+    debug: (message, fields) => {
+      state.debugMessages.push(message);
+      if (fields?.["reason"] !== undefined) record(message, fields);
+    },
+    info: record,
+    warn: record,
+    error: record,
+  };
   try {
+    const settings = setup.webConfigFile === undefined
+      ? fixedWebSettings(OPEN_WEB_SETTINGS)
+      : await followWebSettings(setup.webConfigFile, { log, intervalMilliseconds: 50 });
     const server = await startWebServer({
       listenAddresses,
       routes,
       limits: setup.limits,
-      log: {
-        debug: (message) => state.debugMessages.push(message),
-        info: record,
-        warn: record,
-        error: record,
-      },
+      settings,
+      verifyPassword,
+      log,
     });
     process.once("SIGTERM", async () => {
+      settings.close();
       await server.close(setup.closeMilliseconds);
       // No process.exit(): the process ends by itself once nothing is left open.
       process.stdout.write("closed\n");
     });
-    return { addresses: server.addresses };
+    return { addresses: server.addresses.flatMap((address) => "host" in address ? address : []) };
   } catch (error) {
     return error instanceof Error
       ? { error: error.message, name: error.name }

@@ -25,6 +25,7 @@ mod host;
 mod hypervisor;
 mod library;
 mod parameters;
+pub mod password;
 mod pool;
 mod reader;
 mod row;

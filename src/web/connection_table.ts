@@ -15,6 +15,13 @@ export interface Connection {
 export interface ConnectionTable {
   /** Takes a new connection in; may close another one, or this one, to stay within the maximum. */
   add(socket: Socket): void;
+  /**
+   * Puts the encrypted socket of a connection in the place of the bare one that carries it; closes it when the connection
+   * is no longer there.
+   */
+  secure(bare: Socket, encrypted: Socket): void;
+  /** The connections that are not busy. */
+  idle(): Iterable<Connection>;
   /** Finds a connection by its socket; `undefined` once it has closed. */
   find(socket: Socket): Connection | undefined;
   /** Runs a task, which must not throw, after the connection's earlier ones have ended. */
@@ -29,6 +36,8 @@ export interface ConnectionTable {
   abandon(connection: Connection, lastMessage: string): void;
   /** Closes the idle connections at once, and each busy one, and each new one, when it becomes idle. */
   drain(): void;
+  /** Closes the idle connections at once, and each busy one when it becomes idle; new ones are welcome. */
+  retire(): void;
   /** Whether {@linkcode ConnectionTable.drain} was called. */
   readonly draining: boolean;
   /** Closes every connection at once. */
@@ -56,6 +65,8 @@ export type Overflow = "idle" | "stalled" | "new" | "request";
 interface Entry extends Connection {
   busy: boolean;
   pending: number;
+  /** Whether it closes when it becomes idle. */
+  retired: boolean;
   tail: Promise<void>;
   readonly controller: AbortController;
 }
@@ -104,28 +115,41 @@ export function createConnectionTable(options: ConnectionTableOptions): Connecti
     return entries.size - idle.size < options.maximumBusy || destroyOldest(stalled, "stalled");
   }
 
+  function enter(socket: Socket): void {
+    // Without a listener a reset by the client would end the process.
+    socket.on("error", () => {});
+    const controller = new AbortController();
+    const entry: Entry = {
+      socket,
+      busy: false,
+      pending: 0,
+      retired: false,
+      tail: Promise.resolve(),
+      controller,
+      signal: controller.signal,
+    };
+    entries.set(socket, entry);
+    idle.add(entry);
+    socket.once("close", () => remove(entry));
+  }
+
   return {
     add(socket): void {
-      // Without a listener a reset by the client would end the process.
-      socket.on("error", () => {});
-      if (draining || !makeRoom()) {
-        if (!draining) options.onOverflow("new");
-        socket.destroy();
+      if (!draining && makeRoom()) {
+        enter(socket);
         return;
       }
-      const controller = new AbortController();
-      const entry: Entry = {
-        socket,
-        busy: false,
-        pending: 0,
-        tail: Promise.resolve(),
-        controller,
-        signal: controller.signal,
-      };
-      entries.set(socket, entry);
-      idle.add(entry);
-      socket.once("close", () => remove(entry));
+      if (!draining) options.onOverflow("new");
+      socket.on("error", () => {});
+      socket.destroy();
     },
+    secure(bare, encrypted): void {
+      const entry = entries.get(bare);
+      enter(encrypted);
+      if (entry === undefined) encrypted.destroy();
+      else remove(entry);
+    },
+    idle: () => [...idle],
     find(socket): Connection | undefined {
       return entries.get(socket);
     },
@@ -158,7 +182,7 @@ export function createConnectionTable(options: ConnectionTableOptions): Connecti
       if (entry === undefined) return;
       entry.busy = false;
       stalled.delete(entry);
-      if (draining) socket.destroySoon();
+      if (draining || entry.retired) socket.destroySoon();
       else idle.add(entry);
     },
     abandon({ socket }, lastMessage): void {
@@ -168,6 +192,10 @@ export function createConnectionTable(options: ConnectionTableOptions): Connecti
     },
     drain(): void {
       draining = true;
+      for (const entry of [...idle]) destroy(entry);
+    },
+    retire(): void {
+      for (const entry of entries.values()) entry.retired = true;
       for (const entry of [...idle]) destroy(entry);
     },
     get draining(): boolean {

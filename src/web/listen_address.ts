@@ -1,19 +1,43 @@
 import { lookup } from "node:dns/promises";
-import type { Server } from "node:http";
-import { isIP } from "node:net";
+import { chmod, lstat, unlink } from "node:fs/promises";
+import { connect, isIP, type ListenOptions, type Server } from "node:net";
 
 /** Where to listen. */
-export interface ListenAddress {
+export type ListenAddress = TcpListenAddress | UnixListenAddress | InheritedListenAddress;
+
+/** A TCP port. */
+export interface TcpListenAddress {
   /** A host name or an IP address without brackets; `undefined` for all addresses of both families. */
   readonly host: string | undefined;
   /** TCP port; 0 lets the system choose a free one. */
   readonly port: number;
 }
 
-/** Where a server listens once it does: an IP address and the port in use. */
-export interface BoundAddress {
+/** A Unix socket. */
+export interface UnixListenAddress {
+  /** The absolute path of its file. */
+  readonly path: string;
+  /** Permission bits of the file: who may write to it may connect. */
+  readonly mode: number;
+}
+
+/** A socket that whoever started this process listens on already, as systemd does. */
+export interface InheritedListenAddress {
+  readonly fileDescriptor: number;
+}
+
+/** Where a server listens once it does. */
+export type BoundAddress = BoundTcpAddress | BoundPath;
+
+/** An IP address and the port in use. */
+export interface BoundTcpAddress {
   readonly host: string;
   readonly port: number;
+}
+
+/** The file of a Unix socket. */
+export interface BoundPath {
+  readonly path: string;
 }
 
 /** The web server cannot start; its message is one line for the operator. */
@@ -32,8 +56,11 @@ const IPV4_ALL = "0.0.0.0";
  */
 export async function bind(server: Server, address: ListenAddress): Promise<BoundAddress> {
   try {
-    if (address.host === undefined) return await bindToAll(server, address.port);
-    return await listen(server, await resolve(address.host), address.port);
+    if ("path" in address) return await bindToPath(server, address);
+    if ("fileDescriptor" in address) return await listen(server, { fd: address.fileDescriptor });
+    const { host, port } = address;
+    if (host === undefined) return await bindToAll(server, port);
+    return await listen(server, { host: await resolve(host), port });
   } catch (error) {
     throw new WebServerError(describeBindFailure(address, errorCode(error)), { cause: error });
   }
@@ -42,11 +69,47 @@ export async function bind(server: Server, address: ListenAddress): Promise<Boun
 async function bindToAll(server: Server, port: number): Promise<BoundAddress> {
   try {
     // Linux and the runtimes leave IPV6_V6ONLY off: this socket takes IPv4 clients as well.
-    return await listen(server, IPV6_ALL, port);
+    return await listen(server, { host: IPV6_ALL, port });
   } catch (error) {
     if (errorCode(error) !== "EAFNOSUPPORT") throw error;
-    return await listen(server, IPV4_ALL, port);
+    return await listen(server, { host: IPV4_ALL, port });
   }
+}
+
+async function bindToPath(
+  server: Server,
+  { path, mode }: UnixListenAddress,
+): Promise<BoundAddress> {
+  await removeStaleSocket(path);
+  const bound = await listen(server, { path });
+  // Until here it had the permissions that the umask leaves.
+  await chmod(path, mode);
+  return bound;
+}
+
+// A process that was killed leaves its socket's file behind, which nobody answers on and nobody else can bind to.
+async function removeStaleSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found === undefined) return;
+  if (!found.isSocket()) throw codedError("ENOTSOCK");
+  if (await isAnswered(path)) throw codedError("EADDRINUSE");
+  await unlink(path);
+}
+
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    // Of what can go wrong only this says that there is nobody: a full queue, for one, is somebody's.
+    socket.once("error", (error) => resolve(errorCode(error) !== "ECONNREFUSED"));
+  });
+}
+
+function codedError(code: string): Error {
+  return Object.assign(new Error(code), { code });
 }
 
 // The runtimes name an unknown host differently when listen() looks it up, so it gets an IP address only.
@@ -54,16 +117,19 @@ async function resolve(host: string): Promise<string> {
   return isIP(host) === 0 ? (await lookup(host)).address : host;
 }
 
-function listen(server: Server, host: string, port: number): Promise<BoundAddress> {
+function listen(
+  server: Server,
+  where: ListenOptions & { readonly fd?: number },
+): Promise<BoundAddress> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host, port }, () => {
+    server.listen(where, () => {
       server.off("error", reject);
       const bound = server.address();
       resolve(
-        bound !== null && typeof bound === "object"
+        bound !== null && typeof bound === "object" && bound.address !== undefined
           ? { host: bound.address, port: bound.port }
-          : { host, port },
+          : { path: typeof bound === "string" ? bound : where.path ?? `socket ${where.fd}` },
       );
     });
   });
@@ -81,6 +147,10 @@ function errorCode(error: unknown): string {
  */
 export function describeBindFailure(address: ListenAddress, code: string): string {
   const where = `Cannot listen on "${formatListenAddress(address)}"`;
+  if ("path" in address) return `${where}: ${explainPathFailure(code)}`;
+  if ("fileDescriptor" in address) {
+    return `${where}: ${code}, it has to be a stream socket that systemd listens on`;
+  }
   switch (code) {
     case "EADDRINUSE":
       return `${where}: the port is in use, stop the other program or choose another with --port or --web.listen-address`;
@@ -104,8 +174,28 @@ export function describeBindFailure(address: ListenAddress, code: string): strin
   }
 }
 
-/** Writes an address as operators do: `host:port`, `[IPv6]:port`, and `*:port` for all addresses. */
-export function formatListenAddress(address: ListenAddress): string {
+function explainPathFailure(code: string): string {
+  switch (code) {
+    case "EADDRINUSE":
+      return "another program answers there, stop it or choose another path";
+    case "ENOTSOCK":
+      return "there is a file that is no socket, remove it or choose another path";
+    case "ENOENT":
+    case "ENOTDIR":
+      return "its folder does not exist, create it (with systemd: RuntimeDirectory=)";
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return "permission denied, let the exporter's user write to its folder (with systemd: RuntimeDirectory=)";
+    default:
+      return `${code}, choose another path`;
+  }
+}
+
+/** Writes an address as operators do: `host:port`, `[IPv6]:port`, `*:port` for all addresses, `unix:path`. */
+export function formatListenAddress(address: ListenAddress | BoundAddress): string {
+  if ("path" in address) return `unix:${address.path}`;
+  if ("fileDescriptor" in address) return `socket ${address.fileDescriptor} of systemd`;
   const host = address.host ?? "*";
   return host.includes(":") ? `[${host}]:${address.port}` : `${host}:${address.port}`;
 }

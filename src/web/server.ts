@@ -1,20 +1,40 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server as HttpServer,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
 import { clearTimeout, setTimeout } from "node:timers";
+import {
+  createServer as createTlsServer,
+  type Server as TlsServer,
+  type TLSSocket,
+} from "node:tls";
+import { type Admission, createAdmission } from "./admission.ts";
 import { type Page, rawAnswer, sendPage, textPage } from "./answer.ts";
+import { refuseClient } from "./client_certificate.ts";
 import {
   type Connection,
   type ConnectionTable,
   createConnectionTable,
 } from "./connection_table.ts";
 import { bind, type BoundAddress, type ListenAddress } from "./listen_address.ts";
+import type { PasswordVerifier } from "./password_hash.ts";
 import { discardBody } from "./request_body.ts";
 import { DEFAULT_WEB_LIMITS, type WebLimits } from "./request_limits.ts";
 import { findPage, methodPage, type PageHandler } from "./router.ts";
-import { createOverflowLog, oneLine, type WebLog } from "./web_log.ts";
+import { type SlowClientWatch, watchSlowClients } from "./slow_client_watch.ts";
+import { createOverflowLog, createRefusalLog, oneLine, type WebLog } from "./web_log.ts";
+import {
+  fixedWebSettings,
+  OPEN_WEB_SETTINGS,
+  type WebSettings,
+  type WebSettingsSource,
+} from "./web_settings.ts";
 
 export type { Page } from "./answer.ts";
-export { type ListenAddress, WebServerError } from "./listen_address.ts";
+export { formatListenAddress, type ListenAddress, WebServerError } from "./listen_address.ts";
 export { DEFAULT_WEB_LIMITS, type WebLimits } from "./request_limits.ts";
 export type { PageHandler, PageRequest } from "./router.ts";
 export type { WebLog } from "./web_log.ts";
@@ -28,6 +48,10 @@ export interface WebServerOptions {
   readonly log: WebLog;
   /** Limits that differ from {@linkcode DEFAULT_WEB_LIMITS}. */
   readonly limits?: Partial<WebLimits>;
+  /** TLS, logins and headers; without them it is HTTP for everybody. */
+  readonly settings?: WebSettingsSource;
+  /** Needed where the settings may have users; nobody is let in without it then. */
+  readonly verifyPassword?: PasswordVerifier;
 }
 
 /** A running web server. */
@@ -46,10 +70,14 @@ export interface WebServer {
 const TIMEOUT_CHECK_MILLISECONDS = 1_000;
 
 interface Context {
+  readonly http: HttpServer;
   readonly routes: ReadonlyMap<string, PageHandler>;
   readonly log: WebLog;
   readonly limits: WebLimits;
   readonly connections: ConnectionTable;
+  readonly settings: WebSettingsSource;
+  readonly admission: Admission;
+  readonly watch: SlowClientWatch;
 }
 
 interface Answer {
@@ -64,22 +92,13 @@ interface Answer {
  * @throws {WebServerError} when one of the addresses cannot be listened on; none of them is then
  */
 export async function startWebServer(options: WebServerOptions): Promise<WebServer> {
-  const limits = { ...DEFAULT_WEB_LIMITS, ...options.limits };
-  const context: Context = {
-    routes: options.routes,
-    log: options.log,
-    limits,
-    connections: createConnectionTable({
-      maximumConnections: limits.maximumConnections,
-      maximumBusy: limits.maximumRequestsInFlight,
-      onOverflow: createOverflowLog(options.log, limits),
-    }),
-  };
-  const servers: Server[] = [];
+  const context = createContext(options);
+  const accept = createAcceptor(context);
+  const servers: NetServer[] = [];
   const addresses: BoundAddress[] = [];
   try {
     for (const listenAddress of options.listenAddresses) {
-      const server = createHttpServer(context);
+      const server = createNetServer({ noDelay: true, allowHalfOpen: true }, accept);
       addresses.push(await bind(server, listenAddress));
       servers.push(server);
       server.on("error", (error) => {
@@ -93,24 +112,146 @@ export async function startWebServer(options: WebServerOptions): Promise<WebServ
   return { addresses, close: (milliseconds) => closeAll(context, servers, milliseconds) };
 }
 
-function createHttpServer(context: Context): Server {
-  const { limits, connections } = context;
-  const server = createServer({
+function createContext(options: WebServerOptions): Context {
+  const { log, routes } = options;
+  const limits = { ...DEFAULT_WEB_LIMITS, ...options.limits };
+  const connections = createConnectionTable({
+    maximumConnections: limits.maximumConnections,
+    maximumBusy: limits.maximumRequestsInFlight,
+    onOverflow: createOverflowLog(log, limits),
+  });
+  const context: Context = {
+    http: createRequestServer({ limits }),
+    routes,
+    log,
+    limits,
+    connections,
+    settings: options.settings ?? fixedWebSettings(OPEN_WEB_SETTINGS),
+    admission: createAdmission({
+      verifyPassword: options.verifyPassword ?? ((): Promise<boolean> => Promise.resolve(false)),
+      onRefusal: createRefusalLog(log),
+    }),
+    watch: watchSlowClients({
+      connections,
+      limits,
+      onLate: ({ socket }) => {
+        // A client in the middle of its handshake cannot be told anything.
+        if (isInHandshake(context, socket)) socket.destroy();
+        else refuse(context, REQUEST_TIMEOUT, socket);
+      },
+      onUnused: ({ socket }) => socket.destroy(),
+    }),
+  };
+  listenToRequests(context);
+  return context;
+}
+
+/**
+ * Makes what takes each new connection, whatever it comes from: a TCP port, a Unix socket, or a socket of systemd. The HTTP
+ * server and those of TLS never listen themselves, so that all are treated alike and TLS can change at any time.
+ */
+function createAcceptor(context: Context): (socket: Socket) => void {
+  const { connections, settings, watch, http } = context;
+  let tls = createEncryption(context, settings.current);
+  let isTrusting = clientTrust(settings.current);
+  settings.onChange((changed) => {
+    tls = createEncryption(context, changed);
+    const trust = clientTrust(changed);
+    // Whoever is connected has been let in by rules that no longer hold.
+    if (trust !== isTrusting) connections.retire();
+    isTrusting = trust;
+  });
+  return (socket) => {
+    connections.add(socket);
+    if (socket.destroyed) return;
+    watch.opened(socket);
+    (tls ?? http).emit("connection", socket);
+  };
+}
+
+/** A text that changes whenever the rules change by which a connection is trusted. */
+function clientTrust({ tls }: WebSettings): string {
+  return JSON.stringify([
+    tls !== undefined,
+    tls?.config.clientAuthType,
+    tls?.config.clientAllowedNames,
+    tls?.options.ca,
+  ]);
+}
+
+function createRequestServer({ limits }: Pick<Context, "limits">): HttpServer {
+  const server = createHttpServer({
     headersTimeout: limits.headersMilliseconds,
     requestTimeout: limits.requestMilliseconds,
     keepAliveTimeout: limits.idleMilliseconds,
     connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MILLISECONDS, limits.headersMilliseconds),
     maxHeaderSize: limits.maximumHeaderBytes,
   });
-  server.on("connection", (socket: Socket) => connections.add(socket));
+  // Deno closes each connection after its first answer when the server does not listen, and heeds the timeouts only when
+  // it has begun to.
+  Object.defineProperty(server, "listening", { value: true });
+  server.emit("listening");
+  return server;
+}
+
+function listenToRequests(context: Context): void {
+  const server = context.http;
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     takeRequest(context, request, response);
   });
-  server.on("clientError", (error: Error, socket: Socket) => refuse(context, error, socket));
+  server.on("clientError", (error: Error, socket: Socket) => {
+    refuse(context, "code" in error ? String(error.code) : error.message, socket);
+  });
   server.on("connect", (request: IncomingMessage, socket: Socket) => {
     socket.end(rawAnswer(methodPage(request.method)), () => socket.destroy());
   });
+}
+
+function createEncryption(
+  { connections, log, watch, http }: Context,
+  { tls }: WebSettings,
+): TlsServer | undefined {
+  if (tls === undefined) return undefined;
+  const { options, config } = tls;
+  const server = createTlsServer(options);
+  server.on("secureConnection", (socket: TLSSocket) => {
+    const bare = bareSocket(socket);
+    if (bare === undefined) {
+      socket.destroy();
+      return;
+    }
+    connections.secure(bare, socket);
+    if (socket.destroyed) return;
+    const certificate = socket.getPeerCertificate();
+    const reason = refuseClient(config, {
+      authorized: socket.authorized,
+      authorizationError: socket.authorizationError,
+      certificate: certificate?.raw === undefined ? undefined : certificate,
+    });
+    if (reason !== undefined) {
+      log.debug("Refused a client", { ...clientFields(bare), reason });
+      socket.destroy();
+      return;
+    }
+    watch.opened(socket);
+    http.emit("connection", socket);
+  });
+  server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
+    const code = "code" in error ? String(error.code) : error.message;
+    log.debug("Could not agree with a client on TLS", { ...clientFields(socket), code });
+    socket.destroy();
+  });
   return server;
+}
+
+function isInHandshake({ settings }: Context, socket: Socket): boolean {
+  return settings.current.tls !== undefined &&
+    !("encrypted" in socket && socket.encrypted === true);
+}
+
+/** The socket that carries an encrypted one. Node, Deno and Bun keep it under this name, which Node does not document. */
+function bareSocket(socket: TLSSocket): Socket | undefined {
+  return "_parent" in socket ? socket._parent as Socket : undefined;
 }
 
 // The runtimes hand over all requests that a client sends ahead, without bound. Answering them one after
@@ -137,13 +278,17 @@ async function serve(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { connections, limits, log } = context;
+  const { connections, limits, log, watch } = context;
   const gone = new AbortController();
   const onGone = (): void => gone.abort();
   connection.signal.addEventListener("abort", onGone);
   try {
     if (connection.signal.aborted) return;
-    const body = await discardBody(request, limits.maximumBodyBytes);
+    const body = await discardBody(
+      request,
+      limits.maximumBodyBytes,
+      limits.requestMilliseconds,
+    );
     if (body === "client gone" || connection.signal.aborted) return;
     const free = connections.begin(connection);
     const { page, close } = free
@@ -157,7 +302,10 @@ async function serve(
       stallMilliseconds: limits.stallMilliseconds,
       answerMilliseconds: limits.answerMilliseconds,
     });
-    if (outcome === "sent") return;
+    if (outcome === "sent") {
+      watch.answered(connection.socket);
+      return;
+    }
     log.debug(`Could not send an answer: ${outcome}`, clientFields(connection.socket));
     connection.socket.destroy();
   } catch (error) {
@@ -172,29 +320,59 @@ async function serve(
 async function answer(
   context: Context,
   request: IncomingMessage,
-  body: "read" | "too large",
+  body: "read" | "too large" | "too slow",
   signal: AbortSignal,
 ): Promise<Answer> {
-  if (body === "too large") {
-    const bytes = context.limits.maximumBodyBytes;
-    return { page: textPage(413, `Request body too large: more than ${bytes} bytes`), close: true };
+  const { admission, limits } = context;
+  const settings = context.settings.current;
+  // Bun leaves this rule of RFC 9112 section 3.2 to its own listener.
+  if (request.httpVersion === "1.1" && request.headers.host === undefined) {
+    return { page: withHeaders(refusalPage("NO_HOST", limits), settings), close: true };
   }
-  return { page: await findPage(context, request, signal), close: false };
+  if (body !== "read") {
+    const code = body === "too large" ? BODY_TOO_LARGE : REQUEST_TIMEOUT;
+    return { page: withHeaders(refusalPage(code, limits), settings), close: true };
+  }
+  const refusal = await admission.refuse(settings, request, signal);
+  const page = refusal ?? await findPage(context, request, signal);
+  return { page: withHeaders(page, settings), close: false };
 }
 
+/** Adds the headers of the web configuration; one that the page sets itself stays. */
+function withHeaders(page: Page, { headers }: WebSettings): Page {
+  return headers.size === 0
+    ? page
+    : { ...page, headers: { ...Object.fromEntries(headers), ...page.headers } };
+}
+
+/** Codes of the runtimes, and one of the same kind. */
+const REQUEST_TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT";
+const BODY_TOO_LARGE = "BODY_TOO_LARGE";
+
 // Called for requests that the runtime could not read, or that did not arrive in time.
-function refuse({ connections, limits, log }: Context, error: Error, socket: Socket): void {
-  const code = "code" in error ? String(error.code) : error.message;
+function refuse(
+  { connections, limits, log, settings }: Context,
+  code: string,
+  socket: Socket,
+): void {
   const connection = connections.find(socket);
   log.debug("Refused a request", { ...clientFields(socket), code });
   // A message in the middle of an answer would be taken for a part of it.
   if (connection === undefined || connection.busy || !socket.writable) socket.destroy();
-  else connections.abandon(connection, rawAnswer(refusalPage(code, limits)));
+  else {
+    const page = withHeaders(refusalPage(code, limits), settings.current);
+    connections.abandon(connection, rawAnswer(page));
+  }
 }
 
 function refusalPage(code: string, limits: WebLimits): Page {
   switch (code) {
-    case "ERR_HTTP_REQUEST_TIMEOUT":
+    case BODY_TOO_LARGE:
+      return textPage(
+        413,
+        `Request body too large: more than ${limits.maximumBodyBytes} bytes`,
+      );
+    case REQUEST_TIMEOUT:
       return textPage(408, "Request timeout: the request did not arrive in time");
     case "HPE_HEADER_OVERFLOW":
       return textPage(
@@ -207,11 +385,11 @@ function refusalPage(code: string, limits: WebLimits): Page {
 }
 
 async function closeAll(
-  { connections }: Context,
-  servers: readonly Server[],
+  { connections, http, watch }: Context,
+  servers: readonly NetServer[],
   deadlineMilliseconds: number,
 ): Promise<void> {
-  for (const server of servers) server.close();
+  for (const server of [...servers, http]) server.close();
   connections.drain();
   let deadline: ReturnType<typeof setTimeout> | undefined;
   await Promise.race([
@@ -222,6 +400,7 @@ async function closeAll(
   ]);
   clearTimeout(deadline);
   connections.destroyAll();
+  watch.stop();
 }
 
 function clientFields(socket: Socket): Readonly<Record<string, unknown>> {

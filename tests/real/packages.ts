@@ -16,6 +16,7 @@ export type Availability =
  * installing them would change how a developer's machine boots.
  */
 export const REQUIRED_PACKAGES: readonly string[] = [
+  "chromium",
   "cpio",
   "faketime",
   "libvirt-clients",

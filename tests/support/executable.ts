@@ -70,6 +70,8 @@ export interface StartOptions {
   readonly user?: { readonly uid: number; readonly gid: number };
   /** A command that runs the one that follows it in its own place (with exec), such as `setpriv`. */
   readonly through?: readonly string[];
+  /** What standard error says when it serves; unless given, a page is asked for, without TLS. */
+  readonly readyWhen?: string;
 }
 
 /** What a process left. */
@@ -190,7 +192,9 @@ export async function startExecutable(
   args: readonly string[],
   options: StartOptions,
 ): Promise<ServingExecutable> {
-  const given = args.filter((argument) => /^--(port|web\.listen-address)\b/.test(argument)).length;
+  const given =
+    args.filter((argument) => /^--(port|web\.listen-address|web\.systemd-socket)\b/.test(argument))
+      .length;
   const address = given > 0 ? [] : ["--web.listen-address", "127.0.0.1:0"];
   const started = startProcess([...args, ...address], options);
   const { processId, signal, hasEnded, ended, errorOutput } = started;
@@ -203,10 +207,14 @@ export async function startExecutable(
     await eventually("the executable listens", () => {
       if (hasEnded()) throw new Error(`The executable ended at once: ${errorOutput()}`);
       ports = listeningPorts(processId);
-      return Promise.resolve(ports.length >= Math.max(given, 1));
+      return Promise.resolve(
+        options.readyWhen === undefined
+          ? ports.length >= Math.max(given, 1)
+          : errorOutput().includes(options.readyWhen),
+      );
     });
     // It listens a moment before it heeds signals.
-    await get("/is-it-there");
+    if (options.readyWhen === undefined) await get("/is-it-there");
   } catch (error) {
     signal("SIGKILL");
     await ended();

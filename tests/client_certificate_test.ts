@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import {
+  type HandshakeResult,
+  parseAlternativeNames,
+  refuseClient,
+} from "../src/web/client_certificate.ts";
+import { CLIENT_AUTH_TYPES, type ClientAuthType } from "../src/web/web_config.ts";
+
+const NONE: HandshakeResult = {
+  authorized: false,
+  authorizationError: "UNABLE_TO_GET_ISSUER_CERT",
+  certificate: undefined,
+};
+const UNKNOWN: HandshakeResult = { ...NONE, certificate: { subjectaltname: "DNS:prom.example" } };
+const KNOWN: HandshakeResult = { ...UNKNOWN, authorized: true, authorizationError: null };
+
+/** Whether a client without, with an unknown, and with a known certificate may go on. */
+const MAY: Readonly<Record<ClientAuthType, readonly [boolean, boolean, boolean]>> = {
+  NoClientCert: [true, true, true],
+  RequestClientCert: [true, true, true],
+  RequireAnyClientCert: [false, true, true],
+  VerifyClientCertIfGiven: [true, false, true],
+  RequireAndVerifyClientCert: [false, false, true],
+};
+
+Deno.test("refuseClient() lets clients go on as Go's ClientAuthType says", async (test) => {
+  for (const clientAuthType of CLIENT_AUTH_TYPES) {
+    await test.step(clientAuthType, () => {
+      const policy = { clientAuthType, clientAllowedNames: undefined };
+      const may = [NONE, UNKNOWN, KNOWN].map((result) =>
+        refuseClient(policy, result) === undefined
+      );
+      assert.deepEqual(may, MAY[clientAuthType]);
+    });
+  }
+});
+
+Deno.test("refuseClient() asks for one of the allowed names", () => {
+  const allow = (...clientAllowedNames: readonly string[]): boolean =>
+    refuseClient(
+      { clientAuthType: "RequireAndVerifyClientCert", clientAllowedNames },
+      {
+        ...KNOWN,
+        certificate: {
+          subjectaltname:
+            "DNS:prom.example, URI:spiffe://a/b, email:a@b.c, IP Address:10.0.0.1, IP Address:2001:DB8:0:0:0:0:0:1",
+        },
+      },
+    ) === undefined;
+  for (const name of ["prom.example", "spiffe://a/b", "a@b.c", "10.0.0.1", "2001:db8::1"]) {
+    assert.ok(allow("other", name), name);
+  }
+  for (const name of ["PROM.example", "prom", "DNS:prom.example", "10.0.0.2"]) {
+    assert.ok(!allow(name), name);
+  }
+  assert.ok(!allow());
+});
+
+Deno.test("refuseClient() refuses a certificate without names when names are asked for", () => {
+  const policy = { clientAuthType: "RequireAnyClientCert", clientAllowedNames: ["a"] } as const;
+  assert.match(refuseClient(policy, { ...KNOWN, certificate: {} }) ?? "", /client_allowed_sans/);
+});
+
+Deno.test("parseAlternativeNames() does not take a name with a comma for two", () => {
+  const text =
+    'DNS:"evil.example\\u002c DNS:prom.example", DNS:other.example, othername:<unsupported>';
+  assert.deepEqual(parseAlternativeNames(text), [
+    "evil.example, DNS:prom.example",
+    "other.example",
+  ]);
+});
+
+Deno.test("parseAlternativeNames() finds no name in a text of another form", () => {
+  for (const text of ["", "prom.example", "DNS:a, prom.example", 'DNS:a"b', "DNS:a,DNS:b"]) {
+    assert.deepEqual(parseAlternativeNames(text), [], text);
+  }
+});

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { LineCounter, parseDocument } from "yaml";
+import {
+  documentValue,
+  quoteText,
+  type Value,
+  WebConfigError,
+} from "../src/web/web_config_schema.ts";
+
+function read(text: string): Value {
+  const lines = new LineCounter();
+  return documentValue("f", parseDocument(text, { lineCounter: lines }), lines);
+}
+
+Deno.test("documentValue() says for each value where it stands", () => {
+  const value = read("a:\n  b:\n    - x\n    - 1\n");
+  const { a } = value.fields(["a", "other"]);
+  const [first, second] = a.fields(["b"]).b.items();
+  assert.equal(first?.text(), "x");
+  assert.throws(
+    () => second?.text(),
+    /^WebConfigError: Web configuration "f" line 4: a\.b\[1\]: expected a text/,
+  );
+});
+
+Deno.test("documentValue() says where a missing value would stand", () => {
+  const { a } = read("x: 1\na:\n  b: 1").fields(["a", "x"]);
+  assert.match(a.fields(["b", "c"]).c.error("missing").message, /line 3: a\.c: missing$/);
+});
+
+Deno.test("a value is empty when nothing stands there", () => {
+  const { a, b, c, d } = read('a:\nb: ~\nc: ""').fields(["a", "b", "c", "d"]);
+  assert.deepEqual([a, b, c, d].map(({ isEmpty }) => isEmpty), [true, true, false, true]);
+  assert.deepEqual([a, b, c, d].map((value) => value.text()), Array(4).fill(undefined));
+  assert.deepEqual([a, b, d].map((value) => value.items()), [[], [], []]);
+  assert.equal(d.boolean(true), true);
+});
+
+Deno.test("a key that is not known is an error, also one that every object has", () => {
+  for (const key of ["z", "constructor", "__proto__", "toString"]) {
+    assert.throws(() => read(`${key}: 1`).fields(["a"]), WebConfigError);
+  }
+});
+
+Deno.test("quoteText() writes any text on one line without what cannot be seen", () => {
+  assert.equal(quoteText('a"b\n\u202ec'), '"a\\"b\\n?c"');
+  assert.equal(quoteText("x".repeat(300)).length, 203);
+});

@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { WebConfigError } from "../src/web/web_config.ts";
+import {
+  followWebSettings,
+  loadWebSettings,
+  type WebSettingsSource,
+} from "../src/web/web_settings.ts";
+import { makeCertificate } from "./support/certificates.ts";
+import { eventually } from "./web_client.ts";
+
+const HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
+const INTERVAL = 10;
+
+interface Scene {
+  readonly folder: string;
+  readonly file: string;
+  readonly lines: string[];
+  write(text: string): Promise<void>;
+  follow(): Promise<WebSettingsSource>;
+}
+
+const users = (...names: readonly string[]): string =>
+  `basic_auth_users:\n${names.map((name) => `  ${name}: ${HASH}\n`).join("")}`;
+
+async function withFile(text: string, use: (scene: Scene) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  const file = `${folder}/web.yml`;
+  const lines: string[] = [];
+  const record = (level: string) => (message: string, fields: unknown = {}): void => {
+    lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
+  };
+  let source: WebSettingsSource | undefined;
+  try {
+    await Deno.writeTextFile(file, text);
+    await use({
+      folder,
+      file,
+      lines,
+      write: (changed) => Deno.writeTextFile(file, changed),
+      follow: async () =>
+        source = await followWebSettings(file, {
+          log: {
+            debug: record("debug"),
+            info: record("info"),
+            warn: record("warn"),
+            error: record("error"),
+          },
+          intervalMilliseconds: INTERVAL,
+        }),
+    });
+  } finally {
+    source?.close();
+    // A look that is under way ends by itself.
+    await source?.reload();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const names = ({ current }: WebSettingsSource): string => [...current.users.keys()].join(" ");
+const follows = (source: WebSettingsSource, expected: string): Promise<void> =>
+  eventually(`the users are ${expected}`, () => Promise.resolve(names(source) === expected));
+
+Deno.test("loadWebSettings() says what is wrong with the file or with one that it names", async () => {
+  await assert.rejects(
+    loadWebSettings("/nowhere/web.yml"),
+    (error) =>
+      error instanceof WebConfigError &&
+      /"\/nowhere\/web.yml": there is no such file/.test(error.message),
+  );
+  await assert.rejects(loadWebSettings("/tmp"), /is a directory/);
+  await assert.rejects(loadWebSettings("/dev/zero"), /neither a file nor a link/);
+  await withFile(
+    "tls_server_config:\n  cert_file: no.crt\n  key_file: no.key\n",
+    async ({ file, folder }) => {
+      await assert.rejects(
+        loadWebSettings(file),
+        (error) => error instanceof WebConfigError && error.message.includes(`${folder}/no.crt`),
+      );
+    },
+  );
+});
+
+Deno.test("followWebSettings() takes over a file that is written anew", async () => {
+  await withFile(users("a"), async ({ follow, write, lines }) => {
+    const source = await follow();
+    const told: string[] = [];
+    source.onChange(({ users }) => told.push([...users.keys()].join(" ")));
+    assert.equal(names(source), "a");
+    await write(users("a", "b"));
+    await follows(source, "a b");
+    assert.deepEqual(told, ["a b"]);
+    assert.equal(lines.filter((line) => line.includes("Took over")).length, 1);
+  });
+});
+
+Deno.test("followWebSettings() takes over a file of the same size that is renamed into place", async () => {
+  await withFile(users("a"), async ({ follow, file }) => {
+    const source = await follow();
+    await Deno.writeTextFile(`${file}.new`, users("b"));
+    await Deno.rename(`${file}.new`, file);
+    await follows(source, "b");
+  });
+});
+
+Deno.test("followWebSettings() takes over files behind a symbolic link that changes, as in a Kubernetes secret", async () => {
+  await withFile("", async ({ folder, file, follow }) => {
+    await Deno.remove(file);
+    for (const name of ["a", "b"]) {
+      await Deno.mkdir(`${folder}/${name}`);
+      await Deno.writeTextFile(`${folder}/${name}/web.yml`, users(name));
+    }
+    await Deno.symlink("a", `${folder}/data`);
+    await Deno.symlink("data/web.yml", file);
+    const source = await follow();
+    assert.equal(names(source), "a");
+    await Deno.symlink("b", `${folder}/data.new`);
+    await Deno.rename(`${folder}/data.new`, `${folder}/data`);
+    await follows(source, "b");
+  });
+});
+
+Deno.test("followWebSettings() keeps what it has while a changed file cannot be used, and logs that once", async () => {
+  await withFile(users("a"), async ({ follow, write, lines, file }) => {
+    const source = await follow();
+    const count = (text: string): number => lines.filter((line) => line.includes(text)).length;
+    await write(`${users("b")}\n  oops`);
+    await eventually("it complains", () => Promise.resolve(count("error Cannot use") === 1));
+    await Deno.utime(file, 1, 1);
+    // It has looked at the file once more when a further change is taken over.
+    await write(`# still wrong\n${users("b")}\n  oops`);
+    await eventually(
+      "it complains of the other line",
+      () => Promise.resolve(count("error Cannot use") === 2),
+    );
+    assert.equal(names(source), "a");
+    await Deno.remove(file);
+    await eventually("it misses the file", () => Promise.resolve(count("no such file") === 1));
+    assert.equal(names(source), "a");
+    await write(users("c"));
+    await follows(source, "c");
+    assert.equal(count("can be used again"), 1);
+    assert.equal(count("error Cannot use"), 3);
+  });
+});
+
+Deno.test("followWebSettings() takes over a certificate only together with its key", async () => {
+  await withFile("", async ({ folder, write, follow, lines }) => {
+    const a = await makeCertificate(folder, "a");
+    const b = await makeCertificate(folder, "b");
+    await write("tls_server_config:\n  cert_file: a.crt\n  key_file: a.key\n");
+    const source = await follow();
+    assert.equal(source.current.tls?.options.cert, a.certificate);
+    await Deno.copyFile(b.certificateFile, a.certificateFile);
+    await eventually(
+      "it complains of the key",
+      () => Promise.resolve(lines.some((line) => line.includes("does not belong"))),
+    );
+    assert.equal(source.current.tls?.options.cert, a.certificate);
+    await Deno.copyFile(b.keyFile, a.keyFile);
+    await eventually(
+      "it has the other certificate",
+      () => Promise.resolve(source.current.tls?.options.cert === b.certificate),
+    );
+    assert.equal(source.current.tls?.options.key, b.key);
+  });
+});
+
+Deno.test("followWebSettings() reads the files when it is asked to, and says how that went each time", async () => {
+  await withFile(users("a"), async ({ follow, write, lines }) => {
+    const source = await follow();
+    source.close();
+    await source.reload();
+    assert.match(lines.at(-1) ?? "", /^info Took over/);
+    await write(users("b"));
+    await source.reload();
+    assert.equal(names(source), "b");
+    await write("oops");
+    await source.reload();
+    await source.reload();
+    assert.equal(lines.filter((line) => line.startsWith("error Cannot use")).length, 2);
+    assert.equal(names(source), "b");
+  });
+});
+
+Deno.test("followWebSettings() says that HTTP/2 is not offered and that a certificate has expired", async () => {
+  await withFile("", async ({ folder, write, follow, lines }) => {
+    await makeCertificate(folder, "old", { isExpired: true });
+    await write(
+      "tls_server_config:\n  cert_file: old.crt\n  key_file: old.key\nhttp_server_config:\n  http2: true\n",
+    );
+    await follow();
+    assert.ok(lines.some((line) => line.startsWith("info HTTP/2 is not offered")));
+    assert.ok(lines.some((line) => line.startsWith("warn The server's certificate has expired")));
+  });
+});
+
+Deno.test("no line of the log has a hash in it", async () => {
+  await withFile(users("a"), async ({ follow, write, lines }) => {
+    const source = await follow();
+    await write(`${users("a")}  b: ${HASH}x\n`);
+    await source.reload();
+    assert.ok(lines.length >= 2);
+    assert.ok(!lines.join("\n").includes("$2y$"), lines.join("\n"));
+  });
+});
