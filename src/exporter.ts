@@ -1,11 +1,13 @@
+import process from "node:process";
 import { type Config, redactUri } from "./config.ts";
 import type { Hypervisor } from "./libvirt/hypervisor.ts";
-import { openHypervisor } from "./libvirt/native.ts";
+import { openDatagramSender, openHypervisor } from "./libvirt/native.ts";
 import { type Log, openLog, tellOnStandardError, writeToStandardError } from "./log.ts";
 import { TEXT_CONTENT_TYPE } from "./metrics/exposition.ts";
 import { COLLECTORS } from "./metrics/mod.ts";
 import { fileDescriptorLimit } from "./metrics/process.ts";
 import { Scraper, type ScrapeResult } from "./scrape.ts";
+import { createServiceNotifier, type ServiceNotifier } from "./systemd.ts";
 import { buildInfo } from "./version.ts";
 import { connectionLimits } from "./web/request_limits.ts";
 import { scrapeTimeoutMilliseconds } from "./web/scrape_timeout.ts";
@@ -42,9 +44,10 @@ export async function startExporter(config: Config): Promise<Exporter> {
   });
   const hypervisor = await openHypervisor(hypervisorOptions(config));
   const scraper = newScraper(config, hypervisor, log);
+  const notifier = await openServiceNotifier(log);
   const server = await startWebServer({
     listenAddresses: config.listenAddresses,
-    routes: new Map([[config.path, metricsHandler(scraper)]]),
+    routes: new Map([[config.path, metricsHandler(scraper, notifier)]]),
     limits: connectionLimits(fileDescriptorLimit()),
     log,
   });
@@ -56,8 +59,11 @@ export async function startExporter(config: Config): Promise<Exporter> {
     addresses: server.addresses.map(({ host, port }) => `${host} port ${port}`).join(", "),
     path: config.path,
   });
+  notifier.ready();
   // Connects and reads the definitions, so that the first scrape finds them.
-  scrapeInFull(scraper).then(({ isUp, reason }) => {
+  scrapeInFull(scraper).then((result) => {
+    notifier.status(statusText(result));
+    const { isUp, reason } = result;
     if (!isUp && config.logFile !== undefined) {
       tellOnStandardError(
         `libvirt_nova_exporter: libvirt is not available yet, trying again at each scrape: ${reason}`,
@@ -67,13 +73,17 @@ export async function startExporter(config: Config): Promise<Exporter> {
   return {
     addresses: server.addresses,
     reopenLog(): void {
+      notifier.reloading();
       if (log.reopen()) log.info("Reopened the log");
+      notifier.ready();
     },
     noteDefect: (error) => log.error("Internal error", { error: describe(error) }),
     async stop(reason): Promise<void> {
       log.info("Stopping", { reason });
+      notifier.stopping();
       await server.close(config.timeoutMilliseconds);
       await close(hypervisor);
+      notifier.close();
       log.info("Stopped");
       log.close();
     },
@@ -130,12 +140,28 @@ async function scrapeInFull(scraper: Scraper): Promise<ScrapeResult> {
   return result;
 }
 
-function metricsHandler(scraper: Scraper): PageHandler {
+function metricsHandler(scraper: Scraper, notifier: ServiceNotifier): PageHandler {
   return async ({ headers }) => {
     const timeout = scrapeTimeoutMilliseconds(headers["x-prometheus-scrape-timeout-seconds"]);
-    const { page } = await scraper.scrape(timeout);
-    return { status: 200, contentType: TEXT_CONTENT_TYPE, chunks: page };
+    const result = await scraper.scrape(timeout);
+    notifier.status(statusText(result));
+    return { status: 200, contentType: TEXT_CONTENT_TYPE, chunks: result.page };
   };
+}
+
+async function openServiceNotifier(log: Log): Promise<ServiceNotifier> {
+  return createServiceNotifier({
+    environment: process.env,
+    processId: process.pid,
+    send: await openDatagramSender(),
+    onFailure: (reason) => log.warn("Cannot tell systemd about this service yet", { reason }),
+  });
+}
+
+/** The service's state for `systemctl status`. */
+function statusText({ isUp, instances = 0, reason }: ScrapeResult): string {
+  if (!isUp) return `libvirt not available: ${reason}`;
+  return `libvirt connected, ${instances} ${instances === 1 ? "instance" : "instances"}`;
 }
 
 /** Closes the connection when libvirt lets it; else it ends with the process. */

@@ -58,6 +58,8 @@ export interface ScrapeResult {
   readonly isUp: boolean;
   /** Why not. */
   readonly reason: string | undefined;
+  /** Instances that libvirt listed; `undefined` without libvirt. */
+  readonly instances: number | undefined;
   /** Instances that are not on the page yet, because there was no time to read their definitions. */
   readonly unread: number;
   /** The page in text format 0.0.4, in UTF-8. */
@@ -328,6 +330,7 @@ export class Scraper {
     const self = renderPlainFamilies(await this.#self.families(state));
     return {
       isUp: state.isUp,
+      instances: state.instances,
       reason,
       unread: state.incomplete.unread,
       page: [...instances, encode(self)],
@@ -375,7 +378,7 @@ function countIncomplete(
   return counts;
 }
 
-function withAge({ isUp, reason, unread, page, collectedAt }: Collection): ScrapeResult {
+function withAge({ page, collectedAt, ...result }: Collection): ScrapeResult {
   const name = "libvirt_nova_exporter_collection_age_seconds";
   const age = renderPlainFamilies([{
     name,
@@ -383,7 +386,7 @@ function withAge({ isUp, reason, unread, page, collectedAt }: Collection): Scrap
     help: "Age of the values on this page; above 0 where scrapes share a collection",
     samples: [{ name, labels: [], value: (performance.now() - collectedAt) / 1000 }],
   }]);
-  return { isUp, reason, unread, page: [...page, encode(age)] };
+  return { ...result, page: [...page, encode(age)] };
 }
 
 function encode(text: string): Uint8Array {

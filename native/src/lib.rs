@@ -14,6 +14,7 @@ use napi_derive::napi;
 pub mod bindings;
 mod connection;
 mod connector;
+pub mod datagram;
 mod dictionary;
 mod error;
 mod hypervisor;
