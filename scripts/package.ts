@@ -38,63 +38,86 @@ export interface PackageOptions {
   readonly outputFolder: string;
 }
 
-/** The packages that {@linkcode buildPackages} made. */
-export interface Packages {
-  readonly deb: string;
-  readonly rpm: string;
-  /** The list of what is in the executable. */
-  readonly sbom: string;
-}
+/** What {@linkcode buildPackage} makes. */
+export type PackageFormat = "deb" | "rpm";
 
 const NFPM_VERSION = "2.43.0";
 const TOOLS = `${ROOT}/.cache/bin`;
 const ADDON = `${ROOT}/native/libvirt_nova_native.node`;
 
 /**
- * Makes the packages of an executable.
+ * Makes one package of an executable.
  *
+ * @returns its path
  * @throws {StepError} when a tool is missing or fails
  */
-export async function buildPackages(options: PackageOptions): Promise<Packages> {
+export async function buildPackage(
+  format: PackageFormat,
+  options: PackageOptions,
+): Promise<string> {
   const { version, architecture, executable, outputFolder } = options;
   const nfpm = await ensureNfpm();
   const epochSeconds = await sourceDateEpoch();
   const stage = await Deno.makeTempDir({ prefix: "package_" });
+  const name = "libvirt-nova-exporter";
+  const file = format === "deb"
+    ? `${outputFolder}/${name}_${version}-1_${architecture.debian}.deb`
+    : `${outputFolder}/${name}-${version}-1.${architecture.rpm}.rpm`;
   try {
     await writeGenerated(stage, options, epochSeconds);
-    const name = "libvirt-nova-exporter";
-    const packages = {
-      deb: `${outputFolder}/${name}_${version}-1_${architecture.debian}.deb`,
-      rpm: `${outputFolder}/${name}-${version}-1.${architecture.rpm}.rpm`,
-      sbom: `${outputFolder}/libvirt_nova_exporter.cdx.json`,
-    };
-    for (const packager of ["deb", "rpm"] as const) {
-      await step(`Making the ${packager} package`, [
-        nfpm,
-        "package",
-        "--config",
-        "contrib/packages/nfpm.yaml",
-        "--packager",
-        packager,
-        "--target",
-        packages[packager],
-      ], {
-        cwd: ROOT,
-        env: {
-          ARCHITECTURE: architecture.debian,
-          EXECUTABLE: executable,
-          GLIBC: await requiredGlibc(options.addon),
-          SOURCE_DATE_EPOCH: `${epochSeconds}`,
-          STAGE: stage,
-          VERSION: version,
-        },
-      });
-    }
-    await Deno.copyFile(`${stage}/libvirt_nova_exporter.cdx.json`, packages.sbom);
-    return packages;
+    await step(`Making the ${format} package`, [
+      nfpm,
+      "package",
+      "--config",
+      "contrib/packages/nfpm.yaml",
+      "--packager",
+      format,
+      "--target",
+      file,
+    ], {
+      cwd: ROOT,
+      env: {
+        ARCHITECTURE: architecture.debian,
+        EXECUTABLE: executable,
+        GLIBC: await requiredGlibc(options.addon),
+        SOURCE_DATE_EPOCH: `${epochSeconds}`,
+        STAGE: stage,
+        VERSION: version,
+      },
+    });
+    return file;
   } finally {
     await Deno.remove(stage, { recursive: true });
   }
+}
+
+/**
+ * Lists what an executable for an architecture is made of.
+ *
+ * @returns the text of a CycloneDX document
+ * @throws {StepError} when a tool is missing or fails
+ */
+export async function buildSbom({ rpm, runtimePackage }: Architecture): Promise<string> {
+  const npm = await output("npm", [
+    "sbom",
+    "--package-lock-only",
+    "--sbom-format=cyclonedx",
+    "--omit=dev",
+  ]);
+  const cargo = await output("cargo", [
+    "metadata",
+    "--format-version=1",
+    "--locked",
+    `--filter-platform=${rpm}-unknown-linux-gnu`,
+    "--manifest-path=native/Cargo.toml",
+  ]);
+  return billOfMaterials(
+    JSON.parse(npm),
+    JSON.parse(await Deno.readTextFile(`${ROOT}/package-lock.json`)),
+    JSON.parse(cargo),
+    await Deno.readTextFile(`${ROOT}/native/Cargo.lock`),
+    { epochSeconds: await sourceDateEpoch(), runtimePackage },
+  );
 }
 
 /** The file that `sha256sum --check` reads, for files of one folder. */
@@ -138,22 +161,6 @@ async function writeGenerated(
   const date = new Date(epochSeconds * 1_000).toISOString().slice(0, 10);
   const unit = await Deno.readTextFile(`${ROOT}/contrib/systemd/libvirt_nova_exporter.service`);
   const changelog = await Deno.readFile(`${ROOT}/CHANGELOG.md`);
-  const npm = await output("npm", [
-    "sbom",
-    "--package-lock-only",
-    "--sbom-format=cyclonedx",
-    "--omit=dev",
-  ]);
-  const packageLock = await Deno.readTextFile(`${ROOT}/package-lock.json`);
-  const cargo = await output("cargo", [
-    "metadata",
-    "--format-version=1",
-    "--locked",
-    `--filter-platform=${architecture.rpm}-unknown-linux-gnu`,
-    "--manifest-path=native/Cargo.toml",
-  ]);
-  const cargoLock = await Deno.readTextFile(`${ROOT}/native/Cargo.lock`);
-  const { runtimePackage } = architecture;
   const files: Readonly<Record<string, string | Uint8Array>> = {
     "libvirt_nova_exporter.service": packagedUnit(unit),
     "libvirt_nova_exporter.1.gz": compress(encode(manPage(flags, { version, date }))),
@@ -162,13 +169,7 @@ async function writeGenerated(
     "completion.bash": bashCompletion(flags),
     "completion.zsh": zshCompletion(flags),
     "completion.fish": fishCompletion(flags),
-    "libvirt_nova_exporter.cdx.json": billOfMaterials(
-      JSON.parse(npm),
-      JSON.parse(packageLock),
-      JSON.parse(cargo),
-      cargoLock,
-      { epochSeconds, runtimePackage },
-    ),
+    "libvirt_nova_exporter.cdx.json": await buildSbom(architecture),
   };
   for (const [name, content] of Object.entries(files)) {
     const bytes = typeof content === "string" ? encode(content) : content;
@@ -272,14 +273,7 @@ async function packageHere(build: boolean, outputFolder: string): Promise<readon
     await buildNative();
     await buildExecutable();
   }
-  const packages = await buildPackages({
-    version: VERSION,
-    architecture,
-    executable: EXECUTABLE,
-    addon: ADDON,
-    outputFolder,
-  });
-  return [EXECUTABLE, ...Object.values(packages)];
+  return await packageAll(architecture, EXECUTABLE, ADDON, outputFolder);
 }
 
 /** Builds for another system, and packages what has a Debian or an RPM to it; Alpine has the executable alone. */
@@ -287,14 +281,20 @@ async function packageFor(target: string): Promise<readonly string[]> {
   const { executable, addon, folder } = await crossBuild(target);
   const architecture = target === "linux-arm64" ? ARCHITECTURES.get("aarch64") : undefined;
   if (architecture === undefined) return [executable];
-  const packages = await buildPackages({
-    version: VERSION,
-    architecture,
-    executable,
-    addon,
-    outputFolder: folder,
-  });
-  return [executable, ...Object.values(packages)];
+  return await packageAll(architecture, executable, addon, folder);
+}
+
+async function packageAll(
+  architecture: Architecture,
+  executable: string,
+  addon: string,
+  outputFolder: string,
+): Promise<readonly string[]> {
+  const options = { version: VERSION, architecture, executable, addon, outputFolder };
+  const packages = [await buildPackage("deb", options), await buildPackage("rpm", options)];
+  const sbom = `${outputFolder}/libvirt_nova_exporter.cdx.json`;
+  await Deno.writeTextFile(sbom, await buildSbom(architecture));
+  return [executable, ...packages, sbom];
 }
 
 function readArguments(): { readonly build: boolean; readonly target: string | undefined } {

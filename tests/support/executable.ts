@@ -68,6 +68,8 @@ export interface StartOptions {
   readonly executable?: string;
   /** A command that runs the one that follows it in its own place (with exec), such as `setpriv`. */
   readonly through?: readonly string[];
+  /** Says that the command before it names the address to listen on, one port of 127.0.0.1. */
+  readonly addressIsGiven?: boolean;
 }
 
 /** What a process left. */
@@ -188,7 +190,8 @@ export async function startExecutable(
   options: StartOptions,
 ): Promise<ServingExecutable> {
   const given = args.filter((argument) => /^--(port|web\.listen-address)\b/.test(argument)).length;
-  const address = given > 0 ? [] : ["--web.listen-address", "127.0.0.1:0"];
+  const isGiven = given > 0 || options.addressIsGiven === true;
+  const address = isGiven ? [] : ["--web.listen-address", "127.0.0.1:0"];
   const started = startProcess([...args, ...address], options);
   const { processId, signal, hasEnded, ended, errorOutput } = started;
   let ports: readonly number[] = [];
