@@ -108,7 +108,7 @@ if (canRun) {
     await using exporter = await startExecutable(["--uri", "test:///default"], {
       folder,
       environment: { TMPDIR: "/tmp" },
-      through: [...inImage, "sh", "-c", `shift; exec ${entrypoint.join(" ")} "$@"`],
+      through: [...inImage, "sh", "-c", `exec ${entrypoint.join(" ")} "$@"`],
     });
     assert.equal((await exporter.scrape()).get("libvirt_nova_up")?.samples[0]?.value, 1);
     const status = await Deno.readTextFile(`/proc/${exporter.processId}/status`);
