@@ -47,7 +47,7 @@ async function serve(config: Config): Promise<number> {
   process.on("SIGHUP", () => exporter.reopenLog());
   process.on("uncaughtException", (error) => exporter.noteDefect(error));
   process.on("unhandledRejection", (error) => exporter.noteDefect(error));
-  const signal = await new Promise<string>((resolve) => {
+  const stopped = new Promise<string>((resolve) => {
     for (const name of ["SIGTERM", "SIGINT"] as const) {
       process.once(name, () => {
         process.on(name, () => process.exit(1));
@@ -55,6 +55,8 @@ async function serve(config: Config): Promise<number> {
       });
     }
   });
+  exporter.announce();
+  const signal = await stopped;
   await exporter.stop(signal);
   return 0;
 }

@@ -20,6 +20,8 @@ const CLOSE_PATIENCE_MILLISECONDS = 500;
 export interface Exporter {
   /** Where it listens. */
   readonly addresses: WebServer["addresses"];
+  /** Tells the service manager that requests are answered and signals heeded. */
+  announce(): void;
   /** Opens the log file anew, as after logrotate. */
   reopenLog(): void;
   /** Notes a defect that nobody caught; the exporter goes on. */
@@ -59,7 +61,6 @@ export async function startExporter(config: Config): Promise<Exporter> {
     addresses: server.addresses.map(({ host, port }) => `${host} port ${port}`).join(", "),
     path: config.path,
   });
-  notifier.ready();
   // Connects and reads the definitions, so that the first scrape finds them.
   scrapeInFull(scraper).then((result) => {
     notifier.status(statusText(result));
@@ -72,6 +73,7 @@ export async function startExporter(config: Config): Promise<Exporter> {
   });
   return {
     addresses: server.addresses,
+    announce: () => notifier.ready(),
     reopenLog(): void {
       notifier.reloading();
       if (log.reopen()) log.info("Reopened the log");
