@@ -55,7 +55,7 @@ async function serve(config: Config): Promise<number> {
   process.on("SIGHUP", () => exporter.reload());
   process.on("uncaughtException", (error) => exporter.noteDefect(error));
   process.on("unhandledRejection", (error) => exporter.noteDefect(error));
-  const signal = await new Promise<string>((resolve) => {
+  const stopped = new Promise<string>((resolve) => {
     for (const name of ["SIGTERM", "SIGINT"] as const) {
       process.once(name, () => {
         process.on(name, () => process.exit(1));
@@ -63,6 +63,8 @@ async function serve(config: Config): Promise<number> {
       });
     }
   });
+  exporter.announce();
+  const signal = await stopped;
   await exporter.stop(signal);
   return 0;
 }

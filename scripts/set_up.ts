@@ -92,9 +92,12 @@ async function installCommand(): Promise<readonly Command[] | undefined> {
   return undefined;
 }
 
-/** Whether a program is on the path. */
-export async function isInstalled(program: string): Promise<boolean> {
-  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+/** Whether a program is in one of the folders of a path. */
+export async function isInstalled(
+  program: string,
+  path: string = Deno.env.get("PATH") ?? "",
+): Promise<boolean> {
+  for (const folder of path.split(":")) {
     const found = await Deno.stat(`${folder}/${program}`).catch(() => undefined);
     if (found?.isFile === true) return true;
   }

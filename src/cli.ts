@@ -4,7 +4,7 @@ import {
   type Config,
   configFromFlags,
   type Flag,
-  type FlagGroup,
+  FLAG_GROUP_TITLES,
   FLAGS,
   type GivenFlags,
   isSwitchedOn,
@@ -106,7 +106,7 @@ function createOptions(
   flag: Flag,
   onFlag: (name: string, text: string) => void,
 ): readonly Option[] {
-  const heading = GROUP_HEADINGS[flag.group];
+  const heading = `${FLAG_GROUP_TITLES[flag.group]}:`;
   const description = describeFlag(flag);
   const name = `--${flag.name}`;
   if ("valueName" in flag) {
@@ -171,15 +171,6 @@ function suggestFlag(name: string, flags: readonly Flag[]): string | undefined {
 
 /** Columns that the help fits into. */
 const HELP_WIDTH = 96;
-
-const GROUP_HEADINGS: Readonly<Record<FlagGroup, string>> = {
-  libvirt: "Libvirt:",
-  domains: "Domains and their labels:",
-  collectors: "Collectors:",
-  web: "Web server:",
-  log: "Log:",
-  other: "Other:",
-};
 
 const HELP_FOOTER = `\
 A flag given twice counts as given last, except those that may be repeated. Values may also be

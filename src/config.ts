@@ -61,6 +61,16 @@ export class UsageError extends Error {
 /** Where a flag stands in the help. */
 export type FlagGroup = "libvirt" | "domains" | "collectors" | "web" | "log" | "other";
 
+/** The titles of the groups, in their order in the help. */
+export const FLAG_GROUP_TITLES: Readonly<Record<FlagGroup, string>> = {
+  libvirt: "Libvirt",
+  domains: "Domains and their labels",
+  collectors: "Collectors",
+  web: "Web server",
+  log: "Log",
+  other: "Other",
+};
+
 /** What each flag has. */
 export interface FlagBase {
   /** The name without dashes, such as `libvirt.timeout`. */
@@ -361,8 +371,9 @@ function capitalize(text: string): string {
 
 /** Flags of a group stand together. */
 function orderOfHelp(flags: readonly Flag[]): readonly Flag[] {
-  const groups = [...new Set(flags.map(({ group }) => group))];
-  return groups.flatMap((group) => flags.filter((flag) => flag.group === group));
+  return Object.keys(FLAG_GROUP_TITLES).flatMap((group) =>
+    flags.filter((flag) => flag.group === group)
+  );
 }
 
 /**

@@ -1,16 +1,18 @@
 import { performance } from "node:perf_hooks";
+import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
-import type { Collection } from "./collection.ts";
+import type { Collection, CollectionParts } from "./collection.ts";
 import { type Config, type OnceFormat, redactUri } from "./config.ts";
 import { domainStartSeconds } from "./libvirt/domain_start.ts";
 import type { Hypervisor } from "./libvirt/hypervisor.ts";
-import { openHypervisor } from "./libvirt/native.ts";
+import { openDatagramSender, openHypervisor } from "./libvirt/native.ts";
 import { type Log, openLog, tellOnStandardError, writeToStandardError } from "./log.ts";
 import { fileDescriptorLimit } from "./metrics/process.ts";
 import { createMetricsPage } from "./metrics_page.ts";
 import { type Clock, printout } from "./once/printout.ts";
 import { createProbePage, PROBE_PATH } from "./probe.ts";
-import { Scraper } from "./scrape.ts";
+import { Scraper, type ScraperOptions } from "./scrape.ts";
+import { createServiceNotifier, type ServiceNotifier } from "./systemd.ts";
 import { buildInfo } from "./version.ts";
 import { keepExporterState } from "./exporter_state_keeper.ts";
 import { verifyPassword } from "./web/password_hash.ts";
@@ -45,6 +47,8 @@ const CLOCK: Clock = {
 export interface Exporter {
   /** Where it listens. */
   readonly addresses: WebServer["addresses"];
+  /** Tells the service manager that requests are answered and signals heeded. */
+  announce(): void;
   /** Opens the log file anew, as after logrotate, and reads the web configuration file again. */
   reload(): void;
   /** Notes a defect that nobody caught; the exporter goes on. */
@@ -71,8 +75,12 @@ export async function startExporter(config: Config): Promise<Exporter> {
     format: config.logFormat,
     standardError: writeToStandardError,
   });
+  const notifier = await openServiceNotifier(log);
   const targets = new Targets(config, log);
-  const scraper = await targets.scraper(config.uri);
+  const scraper = await targets.scraper(
+    config.uri,
+    ({ parts }) => notifier.status(statusText(parts)),
+  );
   const state = keepExporterState(buildInfo(), scraper);
   const settings = await openWebSettings(config, log);
   const server = await startWebServer({
@@ -109,16 +117,21 @@ export async function startExporter(config: Config): Promise<Exporter> {
   });
   return {
     addresses: server.addresses,
+    announce: () => notifier.ready(),
     reload(): void {
+      notifier.reloading();
       if (log.reopen()) log.info("Reopened the log");
       settings.reload();
+      notifier.ready();
     },
     noteDefect: (error) => log.error("Internal error", { error: describe(error) }),
     async stop(reason): Promise<void> {
       log.info("Stopping", { reason });
+      notifier.stopping();
       settings.close();
       await server.close(config.timeoutMilliseconds);
       await targets.close();
+      notifier.close();
       log.info("Stopped");
       log.close();
     },
@@ -173,10 +186,15 @@ class Targets {
   /**
    * What scrapes the hypervisor at a URI. libvirt need not be there.
    *
+   * @param onCollection told of each collection of a hypervisor that is asked for the first time
    * @throws {NativeLibraryError} without libvirt's client library
    */
-  async scraper(uri: string): Promise<Scraper> {
-    const opened = this.#opened.get(uri) ?? openTarget({ ...this.#config, uri }, this.#log);
+  async scraper(
+    uri: string,
+    onCollection: ScraperOptions["onCollection"] = (): void => {},
+  ): Promise<Scraper> {
+    const opened = this.#opened.get(uri) ??
+      openTarget({ ...this.#config, uri }, this.#log, onCollection);
     this.#opened.set(uri, opened);
     return (await opened).scraper;
   }
@@ -193,7 +211,11 @@ interface OpenTarget {
   readonly scraper: Scraper;
 }
 
-async function openTarget(config: Config, log: Log): Promise<OpenTarget> {
+async function openTarget(
+  config: Config,
+  log: Log,
+  onCollection: ScraperOptions["onCollection"] = (): void => {},
+): Promise<OpenTarget> {
   const { uri, concurrency, maximumAbandoned } = config;
   const hypervisor = await openHypervisor({ uri, concurrency, maximumAbandoned });
   const { collectors, filter, inactive, identity } = config;
@@ -207,6 +229,7 @@ async function openTarget(config: Config, log: Log): Promise<OpenTarget> {
     timeoutMilliseconds,
     minimumIntervalMilliseconds,
     startSecondsOf: (name) => domainStartSeconds(name, { uri }),
+    onCollection,
     build: buildInfo(),
     log,
   });
@@ -253,6 +276,21 @@ export async function checkWebConfig({ webConfigFile = "" }: Config): Promise<st
   const { tls, users } = await loadWebSettings(webConfigFile);
   const parts = [tls === undefined ? "no TLS" : "TLS", `${users.size} users`];
   return `The web configuration ${JSON.stringify(webConfigFile)} can be used: ${parts.join(", ")}`;
+}
+
+async function openServiceNotifier(log: Log): Promise<ServiceNotifier> {
+  return createServiceNotifier({
+    environment: process.env,
+    processId: process.pid,
+    send: await openDatagramSender(),
+    onFailure: (reason) => log.warn("Cannot tell systemd about this service yet", { reason }),
+  });
+}
+
+/** The service's state for `systemctl status`. */
+function statusText({ isUp, instances = 0, reason }: CollectionParts): string {
+  if (!isUp) return `libvirt not available: ${reason}`;
+  return `libvirt connected, ${instances} ${instances === 1 ? "instance" : "instances"}`;
 }
 
 /** Closes the connection when libvirt lets it; else it ends with the process. */

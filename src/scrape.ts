@@ -67,6 +67,8 @@ export interface ScraperOptions {
   readonly minimumIntervalMilliseconds: number;
   /** When a domain that has just appeared was started, in Unix time, where that can be found out. */
   readonly startSecondsOf: (name: string) => number | undefined;
+  /** Told of each collection that was made. */
+  readonly onCollection: (collection: Collection) => void;
   readonly build: BuildInformation;
   readonly log: LogWriter;
 }
@@ -185,6 +187,7 @@ export class Scraper {
       this.#keep(key, collection);
       const { isUp, reason, instances, unread } = collection.parts;
       this.#summary = { isUp, reason, instances, unread, collectedAt: new Date(), problems: [] };
+      this.#options.onCollection(collection);
       return collection;
     } catch (error) {
       // A defect must cost no more than this one page.

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { NativeLibraryError, openHypervisor } from "../src/libvirt/native.ts";
+import { NativeLibraryError, openDatagramSender, openHypervisor } from "../src/libvirt/native.ts";
 
 Deno.test("openHypervisor() refuses a URI that C cannot hold, in one line", async () => {
   const options = { uri: "test:///default\0", concurrency: 1, maximumAbandoned: 1 };
@@ -44,4 +44,15 @@ Deno.test("a shim that is not built, or a missing client library, is one line th
     await run(`echo broken > "$1/libvirt.so.0"`),
     /^NativeLibraryError: Cannot load libvirt's client library .*"libvirt0".*"libvirt-libs"[^\n]*$/,
   );
+});
+
+Deno.test("openDatagramSender() gives a function that throws the system's reason, in one line", async () => {
+  const send = await openDatagramSender();
+  for (const address of ["/nonexistent/socket", "@nobody listens at this name", "", "/a\0b"]) {
+    assert.throws(() => send(address, "READY=1"), (error) => {
+      assert.ok(error instanceof Error);
+      assert.match(error.message, /^[^\n]+$/, address);
+      return true;
+    });
+  }
 });

@@ -18,6 +18,7 @@ mod bulk;
 mod call_times;
 mod connection;
 mod connector;
+pub mod datagram;
 mod dictionary;
 mod domain_calls;
 mod error;

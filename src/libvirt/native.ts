@@ -3,6 +3,7 @@ import type { Hypervisor, HypervisorOptions } from "./hypervisor.ts";
 /** What the addon in `native/` exports. */
 interface Addon {
   readonly Hypervisor: new (options: HypervisorOptions) => Hypervisor;
+  readonly sendDatagram: (address: string, text: string) => void;
 }
 
 /** The shim, or libvirt's client library under it, cannot be used: one line that says what to do. */
@@ -22,6 +23,17 @@ export async function openHypervisor(options: HypervisorOptions): Promise<Hyperv
   } catch (error) {
     throw new NativeLibraryError(explainLibrary(messageOf(error)));
   }
+}
+
+/**
+ * A function that sends one datagram to a socket of the family `AF_UNIX`: at a path, or at an abstract name after an `@`. It
+ * never waits, and throws the operating system's reason when the datagram was not taken.
+ *
+ * @throws {NativeLibraryError} when the shim cannot be loaded
+ */
+export async function openDatagramSender(): Promise<(address: string, text: string) => void> {
+  const { sendDatagram } = await loadAddon();
+  return sendDatagram;
 }
 
 /** The executable unpacks the shim into a temporary directory when it is first loaded. */

@@ -66,22 +66,22 @@ export function missingPackages(wanted: readonly string[], answer: string): read
  * what is missing shows when a package is asked for.
  */
 export async function updatePackageLists(): Promise<void> {
-  reportProgress("Updating apt's package lists for the tests with a real hypervisor");
+  reportProgress("Updating apt's package lists for the tests");
   await runCommand("apt-get", ["-o", "DPkg::Lock::Timeout=300", "update"], {
     environment: { DEBIAN_FRONTEND: "noninteractive" },
     boundMilliseconds: INSTALLATION_BOUND_MILLISECONDS,
   });
 }
 
-async function queryPackages(): Promise<readonly string[] | undefined> {
+async function queryPackages(wanted: readonly string[]): Promise<readonly string[] | undefined> {
   try {
     const { output } = await runCommand("dpkg-query", [
       "--show",
       "--showformat",
       "${Package} ${db:Status-Status}\\n",
-      ...REQUIRED_PACKAGES,
+      ...wanted,
     ]);
-    return missingPackages(REQUIRED_PACKAGES, output);
+    return missingPackages(wanted, output);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -101,16 +101,18 @@ function lastLine(result: CommandResult): string {
 }
 
 /**
- * Makes sure that the packages of {@link REQUIRED_PACKAGES} are installed, and installs what is missing when this
+ * Makes sure that Debian packages, those of {@link REQUIRED_PACKAGES} unless others are named, are installed, and installs what is missing when this
  * runs as root on a Debian on amd64. No service of these packages gets started.
  *
  * @returns `available: false` with a one-line reason where they are missing and cannot be installed
  */
-export async function ensureDebianPackages(): Promise<Availability> {
+export async function ensureDebianPackages(
+  wanted: readonly string[] = REQUIRED_PACKAGES,
+): Promise<Availability> {
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
     return unavailable(`"${Deno.build.os}" on "${Deno.build.arch}" is not Linux on x86_64`);
   }
-  const missing = await queryPackages();
+  const missing = await queryPackages(wanted);
   if (missing === undefined) return unavailable(`"dpkg-query" is missing, so this is no Debian`);
   if (missing.length === 0) return { available: true };
   const names = missing.join(" ");
@@ -118,7 +120,7 @@ export async function ensureDebianPackages(): Promise<Availability> {
     return unavailable(`Packages "${names}" are missing; install them or run the tests as root`);
   }
 
-  reportProgress(`Installing the Debian packages "${names}" for the tests with a real hypervisor`);
+  reportProgress(`Installing the Debian packages "${names}" for the tests`);
   const startedAt = performance.now();
   let result = await install(missing);
   for (let attempt = 0; result.code !== 0 && attempt < 2; attempt += 1) {

@@ -72,6 +72,8 @@ export interface StartOptions {
   readonly through?: readonly string[];
   /** What standard error says when it serves; unless given, a page is asked for, without TLS. */
   readonly readyWhen?: string;
+  /** Says that the command before it names the address to listen on, one port of 127.0.0.1. */
+  readonly addressIsGiven?: boolean;
 }
 
 /** What a process left. */
@@ -195,7 +197,8 @@ export async function startExecutable(
   const given =
     args.filter((argument) => /^--(port|web\.listen-address|web\.systemd-socket)\b/.test(argument))
       .length;
-  const address = given > 0 ? [] : ["--web.listen-address", "127.0.0.1:0"];
+  const isGiven = given > 0 || options.addressIsGiven === true;
+  const address = isGiven ? [] : ["--web.listen-address", "127.0.0.1:0"];
   const started = startProcess([...args, ...address], options);
   const { processId, signal, hasEnded, ended, errorOutput } = started;
   let ports: readonly number[] = [];

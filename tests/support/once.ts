@@ -1,9 +1,9 @@
 // What `--once` is tested with: a scraper of everything, and a clock that a test moves.
 import type { Hypervisor } from "../../src/libvirt/hypervisor.ts";
-import { type Collector, USUAL_IDENTITY } from "../../src/metrics/family.ts";
+import type { Collector } from "../../src/metrics/family.ts";
 import type { Clock } from "../../src/once/printout.ts";
 import { Scraper, type ScraperOptions } from "../../src/scrape.ts";
-import { SILENT } from "./scraper_options.ts";
+import { scraperOptions } from "./scraper_options.ts";
 
 /** A scraper without filters. */
 export function onceScraper(
@@ -11,25 +11,7 @@ export function onceScraper(
   collectors: readonly Collector[],
   changes: Partial<ScraperOptions> = {},
 ): Scraper {
-  return new Scraper({
-    hypervisor,
-    collectors,
-    filter: {
-      include: undefined,
-      exclude: undefined,
-      projectInclude: undefined,
-      projectExclude: undefined,
-      novaOnly: false,
-    },
-    inactive: false,
-    identity: USUAL_IDENTITY,
-    timeoutMilliseconds: 10_000,
-    minimumIntervalMilliseconds: 0,
-    startSecondsOf: () => undefined,
-    build: { version: "0.0.0", runtime: "test", architecture: "test" },
-    log: SILENT,
-    ...changes,
-  });
+  return new Scraper(scraperOptions(hypervisor, collectors, changes));
 }
 
 /** A clock that stands still but when somebody waits: then as much passes, and something may happen. */

@@ -17,6 +17,7 @@ export function scraperOptions(
     inactive: false,
     identity: USUAL_IDENTITY,
     startSecondsOf: () => undefined,
+    onCollection: ignore,
     timeoutMilliseconds: 10_000,
     minimumIntervalMilliseconds: 0,
     build: { version: "0.0.0", runtime: "test", architecture: "test" },

@@ -1,0 +1,169 @@
+// The units of systemd, with systemd's own checks. No systemd runs where these tests do.
+import assert from "node:assert/strict";
+import { packagedUnit } from "../../scripts/package.ts";
+import { ROOT } from "../../scripts/set_up.ts";
+import { createTestFolder, startExecutable, type TestFolder } from "../support/executable.ts";
+import { eventually } from "../web_client.ts";
+import { runCommand } from "./command.ts";
+import { ensureDebianPackages, reportProgress } from "./packages.ts";
+
+const UNITS = `${ROOT}/contrib/systemd`;
+/** What `systemd-analyze security` may say at most, of 10. */
+const MAXIMUM_EXPOSURE = 1.3;
+/** System calls that the filter refuses and the runtime does without: it only asks for memory near its processor. */
+const DISPENSABLE_CALLS = ["set_mempolicy"];
+
+const packages = await ensureDebianPackages(["strace", "systemd"]);
+if (!packages.available && Deno.env.get("CI") === "true") throw new Error(packages.reason);
+if (!packages.available) {
+  reportProgress(`Leaving out the tests of the units: ${packages.reason}`);
+}
+
+/** Puts the units, changed by `change`, into a folder; returns their paths. */
+async function writeUnits(
+  folder: TestFolder,
+  change: (unit: string) => string = (unit) => unit,
+): Promise<readonly string[]> {
+  const names = ["libvirt_nova_exporter.service", "libvirt_nova_exporter.socket"];
+  return await Promise.all(names.map(async (name) => {
+    const text = await Deno.readTextFile(`${UNITS}/${name}`);
+    // A program that is there: systemd-analyze looks for it.
+    const unit = change(text).replaceAll(
+      /\/usr(?:\/local)?\/bin\/libvirt_nova_exporter/g,
+      "/bin/true",
+    );
+    return await folder.write(name, unit);
+  }));
+}
+
+async function verify(units: readonly string[]): Promise<string> {
+  const { output, errorOutput } = await runCommand("systemd-analyze", [
+    "verify",
+    "--man=no",
+    "--recursive-errors=no",
+    ...units,
+  ]);
+  return `${output}${errorOutput}`;
+}
+
+/** The system calls that the service's filter lets through. */
+async function allowedCalls(): Promise<ReadonlySet<string>> {
+  const { output } = await runCommand("systemd-analyze", ["syscall-filter"]);
+  const sets = new Map(
+    output.split(/\n(?=@)/).map((block) => {
+      const [name = "", ...lines] = block.split("\n").map((line) => line.trim());
+      return [name, lines.filter((line) => line !== "" && !line.startsWith("#"))];
+    }),
+  );
+  const expand = (name: string): readonly string[] =>
+    name.startsWith("@") ? (sets.get(name) ?? []).flatMap(expand) : [name];
+  const unit = await Deno.readTextFile(`${UNITS}/libvirt_nova_exporter.service`);
+  const calls = new Set<string>();
+  for (const [, refuses, names = ""] of unit.matchAll(/^SystemCallFilter=(~?)(.*)$/gm)) {
+    for (const call of names.split(" ").flatMap(expand)) {
+      if (refuses === "~") calls.delete(call);
+      else calls.add(call);
+    }
+  }
+  return calls;
+}
+
+if (packages.available) {
+  Deno.test("systemd finds nothing wrong with the units, by hand and packaged", async () => {
+    await using folder = await createTestFolder();
+    assert.equal(await verify(await writeUnits(folder)), "");
+    assert.equal(await verify(await writeUnits(folder, packagedUnit)), "");
+  });
+
+  Deno.test("systemd would find what is wrong with them", async () => {
+    await using folder = await createTestFolder();
+    const units = await writeUnits(folder, (unit) => unit.replace("PrivateTmp=", "PrivateTemp="));
+    assert.match(await verify(units), /PrivateTemp/);
+  });
+
+  Deno.test("the service is hardened", async () => {
+    await using folder = await createTestFolder();
+    const [service = ""] = await writeUnits(folder);
+    const { code, output, errorOutput } = await runCommand("systemd-analyze", [
+      "security",
+      "--offline=yes",
+      `--threshold=${MAXIMUM_EXPOSURE * 10}`,
+      service,
+    ]);
+    assert.equal(code, 0, `${output}${errorOutput}`);
+    assert.match(output, /Overall exposure level for libvirt_nova_exporter\.service: \d\.\d/);
+  });
+
+  Deno.test("the exporter makes no system call that the service's filter refuses", async () => {
+    await using folder = await createTestFolder();
+    const trace = `${folder.path}/trace`;
+    await using exporter = await startExecutable(["--uri", "test:///default", "--log", "-"], {
+      folder,
+      // The tracer stands aside, so that the process that is started is the exporter.
+      through: ["strace", "-D", "-f", "-qq", "-o", trace],
+    });
+    await exporter.scrape();
+    exporter.signal("SIGHUP");
+    await eventually(
+      "the log is reopened",
+      () => Promise.resolve(exporter.errorOutput().includes("Reopened")),
+    );
+    assert.equal((await exporter.stop()).code, 0);
+    await eventually(
+      "the trace is complete",
+      async () => (await folder.read("trace")).includes(" exit_group("),
+    );
+    const made = new Set(
+      Array.from((await folder.read("trace")).matchAll(/^\d+ +(\w+)\(/gm), ([, call = ""]) => call),
+    );
+    assert.ok(made.has("epoll_pwait2") || made.has("epoll_wait") || made.has("epoll_pwait"));
+    const allowed = await allowedCalls();
+    assert.deepEqual(
+      [...made].filter((call) => !allowed.has(call) && !DISPENSABLE_CALLS.includes(call)),
+      [],
+    );
+  });
+
+  Deno.test("the service tells systemd that it is ready, and systemd looks whether it is alive", async () => {
+    const unit = await Deno.readTextFile(`${UNITS}/libvirt_nova_exporter.service`);
+    for (const line of ["Type=notify", "WatchdogSec=30", "User=libvirt_nova_exporter"]) {
+      assert.match(unit, new RegExp(`^${line}$`, "m"));
+    }
+  });
+
+  Deno.test("systemd-sysusers makes the user and puts it into the group libvirt", async () => {
+    await using folder = await createTestFolder();
+    await Deno.mkdir(`${folder.path}/etc`);
+    const file = `${UNITS}/libvirt_nova_exporter.sysusers.conf`;
+    const { code, output, errorOutput } = await runCommand("systemd-sysusers", [
+      `--root=${folder.path}`,
+      `--replace=/usr/lib/sysusers.d/libvirt_nova_exporter.conf`,
+      "-",
+    ], { input: await Deno.readTextFile(file) });
+    assert.equal(code, 0, `${output}${errorOutput}`);
+    assert.match(
+      await folder.read("etc/passwd"),
+      /^libvirt_nova_exporter:x:\d+:\d+:Prometheus exporter for libvirt:\/:\/usr\/sbin\/nologin$/m,
+    );
+    assert.match(await folder.read("etc/group"), /^libvirt:x:\d+:libvirt_nova_exporter$/m);
+  });
+
+  Deno.test("the exporter needs nothing of /proc that the service hides from it", async () => {
+    await using folder = await createTestFolder();
+    const script =
+      `mount -t proc -o subset=pid,hidepid=invisible proc /proc && [ ! -e /proc/stat ] &&
+      exec "$1" --once --uri test:///default`;
+    const { code, output, errorOutput } = await runCommand("unshare", [
+      "--mount",
+      "sh",
+      "-c",
+      script,
+      "sh",
+      `${ROOT}/dist/libvirt_nova_exporter`,
+    ], { environment: { TMPDIR: folder.temporary } });
+    assert.equal(code, 0, errorOutput);
+    for (const family of ["libvirt_nova_up 1", "process_start_time_seconds", "process_open_fds"]) {
+      assert.ok(output.includes(`\n${family}`), family);
+    }
+  });
+}
