@@ -18,7 +18,8 @@ export interface Scrape {
   readonly phases: ReadonlyMap<string, number>;
 }
 
-const NO_PHASES: Scrape["phases"] = new Map();
+/** Nothing is known of phases. */
+export const NO_PHASES: Scrape["phases"] = new Map();
 
 /** The baselines, by the names that the program in `bench/baseline/` has for them. */
 export type BaselineName = "seed" | "seed-kept" | "bulk" | "bulk-all" | "floor";
@@ -30,7 +31,7 @@ export const EXPORTER = "exporter";
 const TIMEOUT = "60s";
 
 /** The tail of a page has the exporter's own metrics. */
-const TAIL_BYTES = 16 * 1024;
+export const TAIL_BYTES = 16 * 1024;
 
 /**
  * Starts the executable as it is deployed, to be scraped over one connection; a round is what Prometheus would wait for.
@@ -64,7 +65,7 @@ export async function startExporterWay(uri: string, instances: number): Promise<
 }
 
 /** Fails for a page that lacks something: it would be an unfair advantage. */
-function assertComplete(tail: string, instances: number): void {
+export function assertComplete(tail: string, instances: number): void {
   const listed = /^libvirt_nova_exporter_instances (\d+)$/m.exec(tail)?.[1];
   const incomplete = [
     ...tail.matchAll(/^libvirt_nova_exporter_instances_incomplete\{.*\} (\d+)$/gm),

@@ -4,24 +4,34 @@
  */
 import { parseArgs } from "node:util";
 import { type BenchmarkOptions, runBenchmarks } from "../bench/benchmark.ts";
+import { measureCollectorCosts, renderCollectorCosts } from "../bench/collector_costs.ts";
+import { describeMachine } from "../bench/machine.ts";
 import { renderReport, renderSoak } from "../bench/report.ts";
 import { soak } from "../bench/soak.ts";
 import { ensureHypervisorHost } from "../tests/real/host.ts";
+import { COSTS_PATH } from "./collector_costs.ts";
 import { main, say, step, StepError } from "./progress.ts";
 import { ROOT, setUp } from "./set_up.ts";
 
 const PAGE = `${ROOT}/docs/performance.md`;
 
-const USAGE = `Usage: npm run bench -- [--quick] [--write] [--real | --no-real] [--soak N]
+const USAGE =
+  `Usage: npm run bench -- [--quick] [--write] [--real | --no-real] [--soak N | --collectors]
   --quick    about a minute: 2,000 instances of the test driver and 20 QEMU guests only
-  --write    write docs/performance.md
+  --write    write docs/performance.md, or with --collectors docs/collector_costs.json
   --real     fail where no QEMU guests can run
   --no-real  without QEMU guests
-  --soak N   scrape N times while instances come and go, and nothing else; needs what QEMU guests need`;
+  --soak N   scrape N times while instances come and go, and nothing else; needs what QEMU guests need
+  --collectors  measure what each collector costs, and nothing else; likewise`;
 
 await main(async () => {
-  const { quick, write, real, soak: soakScrapes } = readArguments();
+  const { quick, write, real, soak: soakScrapes, collectors } = readArguments();
   await setUp();
+  if (collectors) {
+    await canRunGuests(true);
+    await benchCollectors(write);
+    return;
+  }
   if (soakScrapes !== undefined) {
     await canRunGuests(true);
     print(renderSoak(await soak(soakScrapes)));
@@ -41,6 +51,25 @@ await main(async () => {
   await step("Formatting docs/performance.md", [Deno.execPath(), "fmt", "--quiet", PAGE]);
 });
 
+const COSTED_GUESTS = 20;
+const COSTED_ROUNDS = 60;
+
+/** Measures the collectors; the documentation is made from what it writes. */
+async function benchCollectors(write: boolean): Promise<void> {
+  say(`Scraping ${COSTED_GUESTS} QEMU guests for one collector after the other`);
+  const machine = new Map(await describeMachine());
+  const text = renderCollectorCosts(
+    await measureCollectorCosts(COSTED_GUESTS, COSTED_ROUNDS),
+    `${machine.get("Processor")} with libvirt ${machine.get("libvirt")} and QEMU ${
+      machine.get("QEMU")
+    }`,
+  );
+  print(text);
+  if (!write) return;
+  await Deno.writeTextFile(`${ROOT}/${COSTS_PATH}`, text);
+  say(`Wrote ${COSTS_PATH}: run "npm run docs"`);
+}
+
 function print(text: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(text));
 }
@@ -51,6 +80,7 @@ interface Arguments {
   /** Undefined to run guests where they can. */
   readonly real: boolean | undefined;
   readonly soak: number | undefined;
+  readonly collectors: boolean;
 }
 
 function readArguments(): Arguments {
@@ -63,6 +93,7 @@ function readArguments(): Arguments {
         write: { type: "boolean", default: false },
         real: { type: "boolean" },
         soak: { type: "string" },
+        collectors: { type: "boolean", default: false },
       },
     });
     return {
@@ -70,6 +101,7 @@ function readArguments(): Arguments {
       write: values.write,
       real: values.real,
       soak: toCount(values.soak),
+      collectors: values.collectors,
     };
   } catch (error) {
     throw new StepError(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
