@@ -143,6 +143,26 @@ Deno.test("followWebSettings() keeps what it has while a changed file cannot be 
   });
 });
 
+Deno.test("followWebSettings() takes a change over that has lasted for one look, and says nothing of what has not", async () => {
+  await withFile("", async ({ folder, write, follow, lines }) => {
+    const a = await makeCertificate(folder, "a");
+    const b = await makeCertificate(folder, "b");
+    await write("tls_server_config:\n  cert_file: a.crt\n  key_file: a.key\n");
+    const source = await follow();
+    // From here on the test looks itself.
+    source.close();
+    await source.look();
+    await Deno.copyFile(b.certificateFile, a.certificateFile);
+    await source.look();
+    await Deno.copyFile(b.keyFile, a.keyFile);
+    await source.look();
+    assert.equal(source.current.tls?.options.cert, a.certificate);
+    await source.look();
+    assert.equal(source.current.tls?.options.cert, b.certificate);
+    assert.deepEqual(lines.filter((line) => !line.startsWith("info ")), []);
+  });
+});
+
 Deno.test("followWebSettings() takes over a certificate only together with its key", async () => {
   await withFile("", async ({ folder, write, follow, lines }) => {
     const a = await makeCertificate(folder, "a");

@@ -325,9 +325,11 @@ async function answer(
 ): Promise<Answer> {
   const { admission, limits } = context;
   const settings = context.settings.current;
-  // Bun leaves this rule of RFC 9112 section 3.2 to its own listener.
-  if (request.httpVersion === "1.1" && request.headers.host === undefined) {
-    return { page: withHeaders(refusalPage("NO_HOST", limits), settings), close: true };
+  // Bun leaves these rules of RFC 9112 (sections 2.3 and 3.2) to a server that listens itself.
+  const { httpVersion, headers } = request;
+  const isKnownVersion = httpVersion === "1.0" || httpVersion === "1.1";
+  if (!isKnownVersion || (httpVersion === "1.1" && headers.host === undefined)) {
+    return { page: withHeaders(refusalPage(BAD_REQUEST, limits), settings), close: true };
   }
   if (body !== "read") {
     const code = body === "too large" ? BODY_TOO_LARGE : REQUEST_TIMEOUT;
@@ -345,9 +347,10 @@ function withHeaders(page: Page, { headers }: WebSettings): Page {
     : { ...page, headers: { ...Object.fromEntries(headers), ...page.headers } };
 }
 
-/** Codes of the runtimes, and one of the same kind. */
+/** A code of the runtimes, and others of the same kind. */
 const REQUEST_TIMEOUT = "ERR_HTTP_REQUEST_TIMEOUT";
 const BODY_TOO_LARGE = "BODY_TOO_LARGE";
+const BAD_REQUEST = "BAD_REQUEST";
 
 // Called for requests that the runtime could not read, or that did not arrive in time.
 function refuse(

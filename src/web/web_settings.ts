@@ -27,6 +27,8 @@ export interface WebSettingsSource {
   readonly current: WebSettings;
   /** Told of other settings, as soon as they hold. */
   onChange(listener: (settings: WebSettings) => void): void;
+  /** Looks at the files once, as it does by itself at each interval; never rejects. */
+  look(): Promise<void>;
   /** Reads the files now, whether they have changed or not; never rejects. */
   reload(): Promise<void>;
   /** Stops following. */
@@ -48,6 +50,7 @@ export function fixedWebSettings(settings: WebSettings): WebSettingsSource {
   return {
     current: settings,
     onChange: () => {},
+    look: () => Promise.resolve(),
     reload: () => Promise.resolve(),
     close: () => {},
   };
@@ -158,6 +161,7 @@ export async function followWebSettings(
       return current;
     },
     onChange: (listener) => void listeners.push(listener),
+    look: () => oneAtATime(look),
     reload: () => oneAtATime(() => load(true)),
     close: () => clearInterval(timer),
   };

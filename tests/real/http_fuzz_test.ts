@@ -133,8 +133,9 @@ function authorizationOf(random: Random): string {
     () => `Basic ${btoa(randomBytes(random, 60))}`,
     () => `Basic ${btoa("alice:" + "x".repeat(random.below(9_000)))}`,
     () => `Basic ${btoa(":::")}`,
-    () => `Bearer ${btoa("alice:secret")}`,
-    () => `Basic ${btoa("alice:secret")}x`,
+    () => `Bearer ${btoa("alice:SECRET")}`,
+    // One that a mutation cannot make right.
+    () => `Basic ${btoa("alice:SECRET")}x`,
     () => `Basic ${randomBytes(random, 40).replaceAll(/[\r\n]/g, "")}`,
   ])();
 }

@@ -1,5 +1,5 @@
 /**
- * The Debian packages that the tests with a real hypervisor and a real Prometheus need.
+ * The Debian packages that the tests with a real hypervisor, a real Prometheus and a real browser need.
  *
  * @module
  */
@@ -21,6 +21,7 @@ export const REQUIRED_PACKAGES: readonly string[] = [
   "faketime",
   "libvirt-clients",
   "libvirt-daemon-system",
+  "openssl",
   "prometheus",
   "qemu-system-x86",
   "xz-utils",
