@@ -121,9 +121,9 @@ if (canRun) {
       const [enter = "", ...rest] = [...inImage, "env", ...settings, program, ...parameters];
       return (await runCommand(enter, rest)).code === 0;
     };
-    assert.equal(await isHealthy(`127.0.0.1/${exporter.ports[0]}`, "/metrics"), true);
+    assert.equal(await isHealthy(`127.0.0.1/${exporter.ports[0]}`, "/-/healthy"), true);
     assert.equal(await isHealthy(`127.0.0.1/${exporter.ports[0]}`, "/nothing"), false);
     assert.equal((await exporter.stop()).code, 0);
-    assert.equal(await isHealthy(`127.0.0.1/${exporter.ports[0]}`, "/metrics"), false);
+    assert.equal(await isHealthy(`127.0.0.1/${exporter.ports[0]}`, "/-/healthy"), false);
   });
 }
