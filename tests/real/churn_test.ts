@@ -197,7 +197,9 @@ async function churn(exporter: ExporterProcess, options: Churn): Promise<number>
   assert.equal(own("abandoned_calls", { need: "monitor" }), 0);
   assert.equal(own("abandoned_calls", { need: "none" }), 0);
   assert.equal(own("connections_opened_total"), 1);
-  for (const kind of ["survey", "definition", "definition_content", "timeout", "internal"]) {
+  for (
+    const kind of ["survey", "definition", "definition_content", "call", "timeout", "internal"]
+  ) {
     assert.equal(own("errors_total", { kind }), 0, kind);
   }
   return guests.length / CHURN_SECONDS;
