@@ -3,7 +3,7 @@ import type { BenchmarkResult } from "./result.ts";
 import { resultOf, type ScenarioResult, type WayResult } from "./scenario.ts";
 import type { SoakResult } from "./soak.ts";
 import { isMet, type Target, targetsOf } from "./targets.ts";
-import { type BaselineName, EXPORTER } from "./ways.ts";
+import type { BaselineName, ExporterName } from "./ways.ts";
 
 const BYTES_PER_MEGABYTE = 1e6;
 
@@ -18,8 +18,12 @@ connection. It is compared with other ways to ask libvirt, which are bare progra
 (\`bench/baseline/\`) that make the calls and throw the values away: no labels, no text, no HTTP.
 `;
 
-const WAYS: readonly (readonly [name: BaselineName | typeof EXPORTER, description: string])[] = [
-  [EXPORTER, "the executable, in the environment that its systemd unit sets"],
+const WAYS: readonly (readonly [name: BaselineName | ExporterName, description: string])[] = [
+  [
+    "exporter",
+    "the executable in the environment that its systemd unit sets, with the families that the others ask for (`seed`)",
+  ],
+  ["exporter-defaults", "the same with all collectors that are on by default"],
   [
     "seed",
     "as the exporters before: connects, asks every domain in sequence call by call, disconnects",

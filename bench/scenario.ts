@@ -6,7 +6,7 @@ import { alternate, type Round } from "./rounds.ts";
 import { mean, median, quantile } from "./statistics.ts";
 import {
   type BaselineName,
-  EXPORTER,
+  type ExporterName,
   startBaselineWay,
   startExporterWay,
   type Way,
@@ -76,13 +76,14 @@ async function startWays(
 ): Promise<AsyncDisposable & { readonly exporter: Way; readonly all: readonly Way[] }> {
   const stack = new AsyncDisposableStack();
   try {
-    const exporter = stack.use(await startExporterWay(uri, instances));
+    const exporter = stack.use(await startExporterWay("exporter", uri, instances));
+    const withDefaults = stack.use(await startExporterWay("exporter-defaults", uri, instances));
     const baselines = BASELINES[driver].map((name) =>
       stack.use(startBaselineWay(program, name, uri))
     );
     return {
       exporter,
-      all: [exporter, ...baselines],
+      all: [exporter, withDefaults, ...baselines],
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };
   } catch (error) {
@@ -114,7 +115,7 @@ function summarize(
 /** The result of one way of a scenario. */
 export function resultOf(
   { ways }: ScenarioResult,
-  name: BaselineName | typeof EXPORTER,
+  name: BaselineName | ExporterName,
 ): WayResult {
   const found = ways.find((way) => way.name === name);
   if (found === undefined) throw new RangeError(`The way "${name}" was not measured`);

@@ -1,7 +1,7 @@
 import type { BenchmarkResult } from "./result.ts";
 import { resultOf, type Scenario, type ScenarioResult, type WayResult } from "./scenario.ts";
 import type { SoakResult } from "./soak.ts";
-import { type BaselineName, EXPORTER } from "./ways.ts";
+import type { BaselineName } from "./ways.ts";
 
 /** What the exporter is meant to achieve, and what it did. */
 export interface Target {
@@ -52,7 +52,7 @@ function testDriverTargets(result: BenchmarkResult): readonly Target[] {
     scenario === undefined ? [] : [wallTarget(scenario, "seed", 1 / 8)]
   );
   if (large === undefined) return targets;
-  const exporter = resultOf(large, EXPORTER);
+  const exporter = resultOf(large, "exporter");
   targets.push({
     description: "Memory with 10,000 instances, without what libvirt's test driver itself takes",
     limit: 150,
@@ -66,7 +66,7 @@ function testDriverTargets(result: BenchmarkResult): readonly Target[] {
   targets.push({
     description: "Time per instance with 10,000 instances, of that with 2,000",
     limit: GROWTH_LIMIT,
-    measured: perInstance(large, exporter) / perInstance(middle, resultOf(middle, EXPORTER)),
+    measured: perInstance(large, exporter) / perInstance(middle, resultOf(middle, "exporter")),
     unit: "",
   });
   return targets;
@@ -75,7 +75,7 @@ function testDriverTargets(result: BenchmarkResult): readonly Target[] {
 function guestTargets(result: BenchmarkResult): readonly Target[] {
   const scenario = find(result, "QEMU guests", 20);
   if (scenario === undefined) return [];
-  const exporter = resultOf(scenario, EXPORTER);
+  const exporter = resultOf(scenario, "exporter");
   const behind = ({ daemon, guests }: WayResult): number => daemon + guests;
   return [
     wallTarget(scenario, "seed", 0.6),

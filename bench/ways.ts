@@ -24,8 +24,13 @@ export const NO_PHASES: Scrape["phases"] = new Map();
 /** The baselines, by the names that the program in `bench/baseline/` has for them. */
 export type BaselineName = "seed" | "seed-kept" | "bulk" | "bulk-all" | "floor";
 
-/** The name of the exporter among the ways. */
-export const EXPORTER = "exporter";
+/** The exporter for the families that the other ways ask for as well, and for all that it has by default. */
+export type ExporterName = "exporter" | "exporter-defaults";
+
+const EXPORTER_FLAGS: Readonly<Record<ExporterName, readonly string[]>> = {
+  exporter: ["--collector.disable-defaults", "--collector.seed"],
+  "exporter-defaults": [],
+};
 
 /** Long enough for every scrape here: with the default a slow machine would show incomplete pages as quick ones. */
 const TIMEOUT = "60s";
@@ -38,14 +43,17 @@ export const TAIL_BYTES = 16 * 1024;
  *
  * @param instances how many instances a complete page has
  */
-export async function startExporterWay(uri: string, instances: number): Promise<Way> {
-  const exporter = await startExporterProcess(uri, ["--libvirt.timeout", TIMEOUT], {
-    environment: deployedEnvironment(),
-  });
+export async function startExporterWay(
+  name: ExporterName,
+  uri: string,
+  instances: number,
+): Promise<Way> {
+  const flags = ["--libvirt.timeout", TIMEOUT, ...EXPORTER_FLAGS[name]];
+  const exporter = await startExporterProcess(uri, flags, { environment: deployedEnvironment() });
   const port = Number(exporter.target.split(":").at(-1));
   let connection: KeepAlive | undefined;
   return {
-    name: EXPORTER,
+    name,
     processId: exporter.processId,
     round: async () => {
       // Not before: the exporter waits for a first request only so long.
