@@ -36,7 +36,7 @@ const EXPORTER_FLAGS: Readonly<Record<ExporterName, readonly string[]>> = {
 const TIMEOUT = "60s";
 
 /** The tail of a page has the exporter's own metrics. */
-export const TAIL_BYTES = 16 * 1024;
+export const TAIL_BYTES = 64 * 1024;
 
 /**
  * Starts the executable as it is deployed, to be scraped over one connection; a round is what Prometheus would wait for.
