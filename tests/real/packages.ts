@@ -18,6 +18,7 @@ export type Availability =
 export const REQUIRED_PACKAGES: readonly string[] = [
   "cpio",
   "faketime",
+  "iproute2",
   "libvirt-clients",
   "libvirt-daemon-system",
   "prometheus",
