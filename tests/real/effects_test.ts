@@ -82,7 +82,7 @@ if (host.available) {
     using shell = await connectGuestShell(hypervisor, GUEST);
     await using exporter = await startExporterProcess(hypervisor.readOnlyUri, [
       "--collector.vcpu",
-      "--collector.paging",
+      "--collector.block_tune",
     ]);
     const valueOf = (page: AnsweredScrape, family: string, device?: string): number =>
       page.value(PREFIX + family, device === undefined ? {} : { "target_device": device }) ?? NaN;
@@ -293,6 +293,20 @@ if (host.available) {
         return valueOf(await exporter.scrape(), "memory_current_bytes") === target || undefined;
       });
       assert.equal(valueOf(await exporter.scrape(), "memory_maximum_bytes"), 128 * MEBIBYTE);
+    });
+
+    await context.step("limits of a disk that are set, changed and lifted are told", async () => {
+      const limit = async (): Promise<number> =>
+        valueOf(await exporter.scrape(), "block_tune_write_bytes_per_second", "vdb");
+      for (const bytes of [50_000_000, 60_000_000, 0]) {
+        const limits = ["--write-bytes-sec", String(bytes), "--live"];
+        await hypervisor.virsh("blkdeviotune", GUEST, "vdb", ...limits);
+        // No limit is no sample.
+        const expected = bytes === 0 ? NaN : bytes;
+        await waitUntil(`the limit ${bytes}`, 5_000, async () => {
+          return Object.is(await limit(), expected) || undefined;
+        });
+      }
     });
   });
 }

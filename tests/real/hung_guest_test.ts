@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SWITCHED_COLLECTORS } from "../../src/metrics/mod.ts";
 import { outputOf } from "./command.ts";
 import { type AnsweredScrape, assertInTime, startExporterProcess } from "./exporter_process.ts";
 import { novaMetadata } from "./guest_xml.ts";
@@ -89,11 +90,13 @@ interface Scenario {
   /** The guests that are stopped. */
   readonly hung: readonly number[];
   readonly scrapes: number;
+  /** Of the exporter; none when left out. */
+  readonly flags?: readonly string[];
 }
 
-async function hang({ guests, hung, scrapes }: Scenario): Promise<void> {
+async function hang({ guests, hung, scrapes, flags = [] }: Scenario): Promise<void> {
   await using hypervisor = await startHypervisor({ guests: pausedGuests(guests) });
-  await using exporter = await startExporterProcess(hypervisor.readOnlyUri);
+  await using exporter = await startExporterProcess(hypervisor.readOnlyUri, flags);
   const everybody = new Set(Array.from({ length: guests }, (_, number) => nameOf(number)));
   const healthy = new Set([...everybody].filter((name) => !hung.map(nameOf).includes(name)));
   await waitUntil(
@@ -151,6 +154,14 @@ if (host.available) {
 
   Deno.test("three of ten guests that hang at once cost nothing of the others", () =>
     hang({ guests: 10, hung: [2, 5, 9], scrapes: 10 }));
+
+  Deno.test("neither do they when all collectors are on", () =>
+    hang({
+      guests: 10,
+      hung: [2, 5, 9],
+      scrapes: 10,
+      flags: SWITCHED_COLLECTORS.map(({ name }) => `--collector.${name}`),
+    }));
 
   Deno.test("a storage outage that hangs all thirty guests for a minute leaves libvirtd its workers", () =>
     hang({

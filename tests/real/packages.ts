@@ -19,6 +19,7 @@ export const REQUIRED_PACKAGES: readonly string[] = [
   "chromium",
   "cpio",
   "faketime",
+  "iproute2",
   "libvirt-clients",
   "libvirt-daemon-system",
   "openssl",
