@@ -167,7 +167,7 @@ export const FLAGS = {
     valueName: "REGEXP",
     default: undefined,
     description:
-      "Export only domains in whose libvirt name the regular expression matches; ^…$ for all of it",
+      "Export only domains in whose libvirt name the regular expression matches, anywhere in it",
     parse: parseRegularExpression,
   },
   exclude: {

@@ -389,7 +389,10 @@ fn read_vcpus(
         }
     });
     let Ok(count) = usize::try_from(count) else {
-        return Err(LibvirtError::last(domain.library(), CALL));
+        let error = LibvirtError::last(domain.library(), CALL);
+        // What QEMU's driver says while it does not know the guest's threads: as long as that starts or ends, and always
+        // where QEMU has no thread for each vCPU (`qemuDomainHelperGetVcpus`, libvirt 9.0).
+        return if error.code == code::OPERATION_INVALID { Ok(Vec::new()) } else { Err(error) };
     };
     vcpus.truncate(count);
     Ok(vcpus)

@@ -22,6 +22,8 @@ pub mod code {
     pub const OPERATION_UNSUPPORTED: i32 = bindings::VIR_ERR_OPERATION_UNSUPPORTED.cast_signed();
     /// The domain's configuration does not support it.
     pub const CONFIG_UNSUPPORTED: i32 = bindings::VIR_ERR_CONFIG_UNSUPPORTED.cast_signed();
+    /// The operation does not fit the state that the domain is in.
+    pub const OPERATION_INVALID: i32 = bindings::VIR_ERR_OPERATION_INVALID.cast_signed();
     /// The system refused something, for example to open a file.
     pub const SYSTEM_ERROR: i32 = bindings::VIR_ERR_SYSTEM_ERROR.cast_signed();
     /// The storage pool does not exist any more.

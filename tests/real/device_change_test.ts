@@ -100,9 +100,12 @@ const OF_DISK = [
   "block_write_seconds_total",
   "block_flush_seconds_total",
 ];
-const OF_INTERFACE = ["receive", "transmit"].flatMap((direction) =>
-  ["bytes", "packets", "errors", "drops"].map((what) => `interface_${direction}_${what}_total`)
-);
+const OF_INTERFACE = [
+  "interface_link_up",
+  ...["receive", "transmit"].flatMap((direction) =>
+    ["bytes", "packets", "errors", "drops"].map((what) => `interface_${direction}_${what}_total`)
+  ),
+];
 
 /**
  * The series of a guest but for those of its balloon, which come and go with its driver, and those that only describe it.

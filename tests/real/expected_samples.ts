@@ -158,6 +158,7 @@ const INTERFACE_TUNE: readonly Row[] = [
   ["interface_tune_receive_average_bytes_per_second", "inbound.average", 1000],
   ["interface_tune_receive_peak_bytes_per_second", "inbound.peak", 1000],
   ["interface_tune_receive_burst_bytes", "inbound.burst", KIBIBYTE],
+  ["interface_tune_receive_floor_bytes_per_second", "inbound.floor", 1000],
   ["interface_tune_transmit_average_bytes_per_second", "outbound.average", 1000],
   ["interface_tune_transmit_peak_bytes_per_second", "outbound.peak", 1000],
   ["interface_tune_transmit_burst_bytes", "outbound.burst", KIBIBYTE],
@@ -380,5 +381,6 @@ function addInterface(
     macaddr: description["mac_address"] ?? "",
   });
   addLimits(add, device.tune, INTERFACE_TUNE, labels);
+  add("interface_link_up", device.isUp ? 1 : 0, labels);
   add("interface_info", 1, { ...labels, ...description });
 }

@@ -131,6 +131,9 @@ const UNFED: Readonly<Record<string, RegExp>> = {
   "the kernel may give no events to a container": /_perf_/,
   "only a migration with post-copy, compression, slowed vCPUs, or its disks has it":
     /_job_(memory_postcopy|compression|auto_converge|disk_bytes_per_second)/,
+  "only the destination of a migration, and a backup, have it":
+    /_job_(elapsed_net|downtime_net|disk_temporary_\w+)_/,
+  "only a network with a limit of its own can keep a rate free": /_interface_tune_receive_floor_/,
   "QEMU expects an end only after an iteration over the memory": /_job_remaining_seconds$/,
 };
 
@@ -157,6 +160,9 @@ const DISK_OF_ALL: Labels = {
   cache: "",
   discard: "",
   io: "",
+  "read_only": "false",
+  shareable: "false",
+  "tune_group": "",
 };
 
 const INTERFACE_OF_ALL: Labels = {
@@ -165,6 +171,10 @@ const INTERFACE_OF_ALL: Labels = {
   bridge: "",
   network: "",
   mtu: "",
+  vlan: "",
+  "virtual_port": "",
+  driver: "",
+  queues: "",
   "port_id": "",
   "fixed_ips": "",
 };
@@ -179,6 +189,7 @@ const INFORMATION_OF_ALL: Labels = {
   "root_type": "",
   "nova_version": "",
   hypervisor: "qemu",
+  "os_type": "hvm",
   architecture: "x86_64",
 };
 
@@ -290,6 +301,7 @@ async function furnish(hypervisor: Hypervisor): Promise<void> {
   await virsh("domblkthreshold", BUSY, "vdb", String(8 * BYTES_PER_MEBIBYTE));
   await limitDisks(virsh);
   await limitInterfaces(hypervisor);
+  await virsh("domif-setlink", BUSY, "tapelse", "down");
   await virsh("domdirtyrate-calc", BUSY, "--seconds", "1");
   await waitUntil("the dirty rate", 20_000, async () => {
     const report = await virsh("domstats", BUSY, "--dirtyrate");

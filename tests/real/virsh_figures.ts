@@ -58,10 +58,11 @@ export interface DiskFigures {
   readonly tune: Figures;
 }
 
-/** Of a network interface: `domifstat` and `domiftune`. */
+/** Of a network interface: `domifstat`, `domiftune` and `domif-getlink`. */
 export interface InterfaceFigures {
   readonly counters: Figures;
   readonly tune: Figures;
+  readonly isUp: boolean;
 }
 
 /** Asks virsh for everything about an active guest. */
@@ -90,6 +91,8 @@ export async function askAboutGuest(
     interfaceFigures.set(device, {
       counters: await askOf("domifstat", device),
       tune: await askOf("domiftune", device),
+      // It says "default" of a link that was never set.
+      isUp: !/\bdown\b/.test(await run(`domif-getlink ${name} ${device}`)),
     });
   }
   const countVirtualCpus = async (which: string): Promise<number> =>
