@@ -100,8 +100,9 @@ export function exporterSections(selector: string): readonly Section[] {
       }),
       graph({
         title: "Errors of libvirt's functions",
-        description: "Failed calls by function and virErrorNumber; 0: no answer in time. Empty " +
-          "while there has been none.",
+        description:
+          "Failed calls by function and virErrorNumber; those that were not answered in " +
+          "time are among the errors of kind timeout. Empty while there has been none.",
         unit: "cps",
         span: 12,
         queries: [{

@@ -170,7 +170,7 @@ export function instanceDashboard(): Dashboard {
           graph({
             title: "Halt polling",
             description: "Processors' worth of time that KVM polled before it halted a vCPU. " +
-              "Needs --collector.haltpoll, and KVM.",
+              "Needs --collector.haltpoll.",
             unit: "none",
             span: 12,
             queries: [

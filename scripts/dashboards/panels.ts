@@ -9,6 +9,8 @@ import {
   BigValueColorMode,
   BigValueGraphMode,
   type DataSourceRef,
+  GraphThresholdsStyleConfigBuilder,
+  GraphThresholdsStyleMode,
   LegendDisplayMode,
   LegendPlacement,
   ReduceDataOptionsBuilder,
@@ -183,7 +185,11 @@ export function graph(options: GraphOptions): Builder<Panel> {
       ]);
     }
   }
-  if (limits !== undefined) panel.thresholds(thresholds(limits));
+  if (limits !== undefined) {
+    panel.thresholds(thresholds(limits)).thresholdsStyle(
+      new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed),
+    );
+  }
   if (maximum !== undefined) panel.max(maximum);
   if (options.ofInstances) panel.dataLinks([instanceLink()]);
   return panel;
