@@ -1,17 +1,21 @@
 /**
- * Writes the documentation that tables of the program know better than anybody: docs/metrics.md, and the tables of
- * flags and metrics in README.md. With `--check` it writes nothing and ends with 1 when one of them differs.
+ * Writes what tables of the program know better than anybody: docs/metrics.md, the tables of flags and metrics in
+ * README.md, the table of docs/alerts.md, the figures of docs/prometheus.md, and Grafana's dashboards. With `--check` it
+ * writes nothing and ends with 1 when one of them differs.
  */
 import { ALL_FLAGS, type Flag } from "../src/config.ts";
 import type { Collector, LabelSet } from "../src/metrics/family.ts";
 import { COLLECTORS } from "../src/metrics/mod.ts";
 import type { ParsedFamily } from "../tests/support/parse_page.ts";
+import { alertTable, readAlerts } from "./alerts.ts";
+import { dashboardFiles } from "./dashboards/mod.ts";
 import { readCollectorCosts } from "./collector_costs.ts";
 import { code, formatMarkdown, replacePart, table } from "./markdown.ts";
 import { collectorTable, metricsDocument } from "./metrics_document.ts";
 import { migrationSection } from "./migration_section.ts";
 import { main, say } from "./progress.ts";
 import { countSeries, samplePage, type SeriesCount } from "./sample_host.ts";
+import { scaleSection } from "./scale_estimate.ts";
 import { ROOT } from "./set_up.ts";
 
 /** A file and what it should hold. */
@@ -48,7 +52,24 @@ export async function generateDocuments(): Promise<readonly Document[]> {
   return [
     { path: "docs/metrics.md", text: await formatMarkdown(document) },
     { path: readme, text },
+    await documentWithPart("docs/alerts.md", "alerts", alertTable(await readAlerts())),
+    await documentWithPart("docs/prometheus.md", "scale", await scaleSection()),
+    ...dashboardDocuments(),
   ];
+}
+
+/** A document that is written by hand but for the part between the markers of this name. */
+async function documentWithPart(path: string, name: string, part: string): Promise<Document> {
+  const text = await Deno.readTextFile(`${ROOT}/${path}`);
+  return { path, text: replacePart(text, name, await formatMarkdown(part)) };
+}
+
+/** Grafana's dashboards as JSON. */
+function dashboardDocuments(): readonly Document[] {
+  return dashboardFiles().map(({ path, dashboard }) => ({
+    path,
+    text: `${JSON.stringify(dashboard, null, 2)}\n`,
+  }));
 }
 
 /** The flags in the order of the help. */

@@ -162,7 +162,8 @@ const FIELDS: readonly (readonly [prefix: string, fields: string])[] = [
   ...hypervisorFields("vcpu.1.", KVM_VIRTUAL_CPU),
 ];
 
-const INSTANCE: FakeDomain = {
+/** The sample's instance; each of its numbers is 1. */
+export const SAMPLE_INSTANCE: FakeDomain = {
   uuid: UUID,
   id: 1,
   name: "instance-0000002a",
@@ -182,7 +183,8 @@ function numbered(names: string): Readonly<Record<string, number>> {
   return Object.fromEntries(names.split(" ").map((name) => [name, 1]));
 }
 
-const ENTITIES: readonly HostEntity[] = [
+/** What the sample's host has; each number is 1. */
+export const SAMPLE_ENTITIES: readonly HostEntity[] = [
   {
     kind: "node",
     texts: { model: "x86_64", type: "QEMU" },
@@ -212,8 +214,8 @@ const ENTITIES: readonly HostEntity[] = [
 
 /** A hypervisor with the sample instance; a call has failed, so that all families about the exporter have samples. */
 function sampleHypervisor(): FakeHypervisor {
-  const hypervisor = new FakeHypervisor([INSTANCE]);
-  hypervisor.entities = [...ENTITIES];
+  const hypervisor = new FakeHypervisor([SAMPLE_INSTANCE]);
+  hypervisor.entities = [...SAMPLE_ENTITIES];
   hypervisor.callTimes = [{ call: "virDomainMemoryStats", count: 1, seconds: 0.001 }];
   hypervisor.failures = [{
     call: "virDomainMemoryStats",

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Writes Prometheus' list of targets from a list of hypervisors.
+
+Reads standard input: what `openstack hypervisor list -f json` prints, with `--long` or without, or a
+plain list with one host name in a line. Prints the JSON that both file_sd_configs and http_sd_configs
+take. With --output it writes a file instead, which is never there half written, and leaves one alone
+that need not change.
+
+    openstack hypervisor list --long -f json | hypervisor_targets.py --output /etc/prometheus/libvirt_nova.json
+
+Exit code: 0, or 2 with one line on standard error when the list is not what it should be; the file
+then stays as it is.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+
+# A host name as RFC 1123 has it, or an IPv4 address; IPv6 addresses stand in brackets.
+HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])")
+NAME_COLUMN = "Hypervisor Hostname"
+ADDRESS_COLUMN = "Host IP"
+# One whose first part is no short name.
+ADDRESS = re.compile(r"[0-9.]+|.*:.*")
+
+
+class ListError(Exception):
+    """The list is not what it should be."""
+
+
+def short_name(name):
+    """The host's name without its domain; an address stays whole."""
+    return name if ADDRESS.fullmatch(name) else name.split(".")[0]
+
+
+def hosts_of_openstack(rows, by_address):
+    """Names and addresses of the rows that `openstack hypervisor list -f json` prints."""
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ListError('This JSON is no list of hypervisors: use "openstack hypervisor list -f json"')
+    hosts = []
+    for row in rows:
+        # A hypervisor that is down stays a target: that its exporter does not answer is worth an alert.
+        name = row.get(NAME_COLUMN)
+        address = row.get(ADDRESS_COLUMN) if by_address else name
+        if not isinstance(name, str) or not isinstance(address, str):
+            column = ADDRESS_COLUMN if isinstance(name, str) else NAME_COLUMN
+            remedy = "add --long" if isinstance(name, str) else 'use "openstack hypervisor list -f json"'
+            raise ListError(f'A row has no "{column}": {remedy}')
+        labels = {"hypervisor": short_name(name)}
+        if isinstance(row.get("State"), str):
+            labels["__meta_openstack_hypervisor_state"] = row["State"].lower()
+        hosts.append((address, labels))
+    return hosts
+
+
+def hosts_of_lines(text):
+    """Host names of a plain list; empty lines and what follows a # do not count."""
+    names = (line.split("#")[0].strip() for line in text.splitlines())
+    return [(name, {"hypervisor": short_name(name)}) for name in names if name]
+
+
+def target(address, port):
+    """Address and port; throws for what cannot be an address."""
+    host = f"[{address}]" if ":" in address and not address.startswith("[") else address
+    if not HOST.fullmatch(host):
+        raise ListError(f'"{address[:60]}" is no host name or address: correct the list')
+    return f"{host}:{port}"
+
+
+def target_groups(text, port, by_address):
+    """The groups of targets, one for each hypervisor, sorted by target."""
+    stripped = text.lstrip()
+    if stripped.startswith(("[", "{")):
+        try:
+            rows = json.loads(text)
+        except ValueError as error:
+            raise ListError(f"The list is cut or no JSON: {error}") from None
+        hosts = hosts_of_openstack(rows, by_address)
+    else:
+        hosts = hosts_of_lines(text)
+    if not hosts:
+        raise ListError("The list is empty: is the account that asks an administrator?")
+    groups = {target(address, port): labels for address, labels in hosts}
+    return [{"targets": [name], "labels": groups[name]} for name in sorted(groups)]
+
+
+def write_file(path, text):
+    """Puts the text into a file at once, unless it is there already."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                return
+    except FileNotFoundError:
+        pass
+    folder = os.path.dirname(os.path.abspath(path))
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".targets-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        # Prometheus is another user.
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Makes Prometheus' list of targets from a list of hypervisors.")
+    parser.add_argument("--port", type=int, default=9100, help="port of the exporters (default: 9100)")
+    parser.add_argument("--by-address", action="store_true", help='use the column "Host IP" (needs --long)')
+    parser.add_argument("--output", metavar="FILE", help="file to write instead of standard output")
+    arguments = parser.parse_args()
+    try:
+        groups = target_groups(sys.stdin.read(), arguments.port, arguments.by_address)
+        text = json.dumps(groups, indent=2) + "\n"
+        if arguments.output is None:
+            sys.stdout.write(text)
+        else:
+            write_file(arguments.output, text)
+    except ListError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except UnicodeDecodeError:
+        print("The list is not UTF-8: set LC_ALL=C.UTF-8", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f'Cannot write "{arguments.output}": {error.strerror}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
