@@ -20,6 +20,7 @@ import { connectionLimits } from "./web/request_limits.ts";
 import { createRoutes } from "./web/routes.ts";
 import {
   formatListenAddress,
+  type ListenAddress,
   type PageHandler,
   startWebServer,
   type WebServer,
@@ -35,6 +36,9 @@ import {
 
 /** How long libvirt may take to close a connection before the process ends without it. */
 const CLOSE_PATIENCE_MILLISECONDS = 500;
+
+/** How long the service manager waits for the log to be opened anew; a stalled disk may take for ever. */
+const REOPEN_PATIENCE_MILLISECONDS = 1_000;
 
 /** The machine's. */
 const CLOCK: Clock = {
@@ -75,6 +79,19 @@ export async function startExporter(config: Config): Promise<Exporter> {
     format: config.logFormat,
     standardError: writeToStandardError,
   });
+  try {
+    return await startWithLog(config, listenAddresses, log);
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}
+
+async function startWithLog(
+  config: Config,
+  listenAddresses: readonly ListenAddress[],
+  log: Log,
+): Promise<Exporter> {
   const notifier = await openServiceNotifier(log);
   const targets = new Targets(config, log);
   const scraper = await targets.scraper(
@@ -115,17 +132,20 @@ export async function startExporter(config: Config): Promise<Exporter> {
       );
     }
   });
+  let isStopping = false;
   return {
     addresses: server.addresses,
     announce: () => notifier.ready(),
     reload(): void {
       notifier.reloading();
-      if (log.reopen()) log.info("Reopened the log");
       settings.reload();
-      notifier.ready();
+      Promise.race([reopen(log), wait(REOPEN_PATIENCE_MILLISECONDS)]).then(() => {
+        if (!isStopping) notifier.ready();
+      });
     },
     noteDefect: (error) => log.error("Internal error", { error: describe(error) }),
     async stop(reason): Promise<void> {
+      isStopping = true;
       log.info("Stopping", { reason });
       notifier.stopping();
       settings.close();
@@ -133,7 +153,7 @@ export async function startExporter(config: Config): Promise<Exporter> {
       await targets.close();
       notifier.close();
       log.info("Stopped");
-      log.close();
+      await log.close();
     },
   };
 }
@@ -276,6 +296,10 @@ export async function checkWebConfig({ webConfigFile = "" }: Config): Promise<st
   const { tls, users } = await loadWebSettings(webConfigFile);
   const parts = [tls === undefined ? "no TLS" : "TLS", `${users.size} users`];
   return `The web configuration ${JSON.stringify(webConfigFile)} can be used: ${parts.join(", ")}`;
+}
+
+async function reopen(log: Log): Promise<void> {
+  if (await log.reopen()) log.info("Reopened the log");
 }
 
 async function openServiceNotifier(log: Log): Promise<ServiceNotifier> {

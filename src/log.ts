@@ -1,17 +1,5 @@
-import { Buffer } from "node:buffer";
-import {
-  appendFileSync,
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  realpathSync,
-  renameSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
+import { LogFileWriter } from "./log_file_writer.ts";
 
 /** Levels from the most to the least talkative. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -35,12 +23,19 @@ export interface Log {
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
   /**
-   * Opens the file again under its name, as after logrotate has moved it away; also tries a failed one. Says whether
-   * that worked.
+   * Opens the file again under its name, as after logrotate has moved it away; also tries a failed one. The lines so far
+   * go where it was before.
+   *
+   * @returns whether that worked, as soon as the file system has answered
    */
-  reopen(): boolean;
-  /** Closes the file; later lines go to standard error. */
-  close(): void;
+  reopen(): Promise<boolean>;
+  /** Resolves when the lines so far are in the file, or on standard error because that failed. */
+  flush(): Promise<void>;
+  /**
+   * Closes the file when it has taken the lines so far, or gives it up when it does not in
+   * a second, with the lines on standard error; later lines go there, too.
+   */
+  close(): Promise<void>;
 }
 
 /** What a {@linkcode Log} needs. */
@@ -56,24 +51,11 @@ export interface LogOptions {
   readonly now?: () => Date;
 }
 
-/** Size in bytes that a log file never exceeds: the line that would is the first of the next file. */
-export const MAXIMUM_FILE_BYTES = 3_000_000;
-
-/** Old files kept beside the log file: `.1`, the newest, to `.4`. */
-export const OLD_FILES = 4;
-
-/** Milliseconds after which the next line tries a file that could not be written. */
-export const RETRY_MILLISECONDS = 60_000;
-
 /** Characters of a message or a field beyond which it is cut. */
 export const MAXIMUM_TEXT_LENGTH = 2_000;
 
 /**
- * Opens a log. Each line is in the file when its method returns, so that a crash loses none.
- *
- * While the file cannot be written the lines go to standard error; one line there says so and why, and one
- * more, in both places, that the file works again. It is tried again by {@linkcode Log.reopen} and by the
- * first line that comes {@linkcode RETRY_MILLISECONDS} after the last try.
+ * Opens a log. Its methods never wait for the file: {@linkcode LogFileWriter} says what becomes of their lines.
  */
 export function openLog(options: LogOptions): Log {
   const clock = options.now ?? ((): Date => new Date());
@@ -93,12 +75,13 @@ export function openLog(options: LogOptions): Log {
 
   const file = options.file === undefined
     ? undefined
-    : keepFile({ path: options.file, clock, render, tell });
+    : new LogFileWriter({ path: options.file, clock, render, tell });
 
   function log(level: LogLevel, message: string, fields?: LogFields): void {
     if (LOG_LEVELS.indexOf(level) < threshold) return;
     const line = render(level, message, fields);
-    if (file?.write(line) !== true) tell(line);
+    if (file === undefined) tell(line);
+    else file.write(line);
   }
 
   return {
@@ -106,8 +89,9 @@ export function openLog(options: LogOptions): Log {
     info: (message, fields) => log("info", message, fields),
     warn: (message, fields) => log("warn", message, fields),
     error: (message, fields) => log("error", message, fields),
-    reopen: () => file?.reopen() ?? true,
-    close: () => file?.close(),
+    reopen: () => file?.reopen() ?? Promise.resolve(true),
+    flush: () => file?.flush() ?? Promise.resolve(),
+    close: () => file?.close() ?? Promise.resolve(),
   };
 }
 
@@ -152,243 +136,6 @@ export function tellOnStandardError(line: string): void {
   } catch {
     // There is nowhere left to say so.
   }
-}
-
-interface KeptFile {
-  /** Says whether the line is in the file. */
-  write(line: string): boolean;
-  reopen(): boolean;
-  close(): void;
-}
-
-interface KeptFileOptions {
-  readonly path: string;
-  readonly clock: () => Date;
-  readonly render: (level: LogLevel, message: string, fields: LogFields) => string;
-  readonly tell: (line: string) => void;
-}
-
-function keepFile({ path, clock, render, tell }: KeptFileOptions): KeptFile {
-  let file: LogFile | undefined;
-  let failedAt: number | undefined;
-  let closed = false;
-
-  function release(): void {
-    try {
-      file?.close();
-    } catch {
-      // Each line is in the file already, and the file is given up whether closing it worked or not.
-    }
-    file = undefined;
-  }
-
-  function opened(): LogFile {
-    if (file?.isReplaced() === true) release();
-    file ??= openLogFile(path);
-    return file;
-  }
-
-  // Only a line that was written proves that the file works, as even a full disk lets it be opened; and the
-  // notice alone would not, as it may still fit where a longer line does not.
-  function put(...lines: readonly string[]): void {
-    const notices = failedAt === undefined ? [] : [render("warn", RECOVERY, { file: path })];
-    const text = [...notices, ...lines].join("\n");
-    const destination = opened();
-    if (text !== "") destination.write(text);
-    failedAt = undefined;
-    notices.forEach(tell);
-  }
-
-  function attempt(action: () => void): boolean {
-    try {
-      action();
-      return true;
-    } catch (error) {
-      release();
-      const isNews = failedAt === undefined;
-      failedAt = clock().getTime();
-      if (isNews) tell(render("error", FAILURE, { file: path, ...describeFailure(error) }));
-      return false;
-    }
-  }
-
-  // The clock may be set back, which must not put off the next try.
-  function isResting(): boolean {
-    return failedAt !== undefined && Math.abs(clock().getTime() - failedAt) < RETRY_MILLISECONDS;
-  }
-
-  attempt(() => put());
-  return {
-    write(line): boolean {
-      if (closed || isResting()) return false;
-      return attempt(() => put(line));
-    },
-    reopen(): boolean {
-      if (closed) return false;
-      release();
-      return attempt(() => put());
-    },
-    close(): void {
-      closed = true;
-      release();
-    },
-  };
-}
-
-interface LogFile {
-  /**
-   * Adds one or more lines, without their last line feed.
-   *
-   * @throws {Error} when they are not in the file as a whole; then no part of them is in a regular file
-   */
-  write(text: string): void;
-  /** Says whether the path leads to another file by now, or to none. */
-  isReplaced(): boolean;
-  /** Closes the file unless it is closed already. */
-  close(): void;
-}
-
-const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND;
-
-function openLogFile(path: string): LogFile {
-  // Without O_NONBLOCK a FIFO that nobody reads would block the whole exporter here.
-  const descriptor = openSync(path, APPEND | constants.O_NONBLOCK);
-  // Rotation would rename what is not a regular file, and /dev/null is every program's.
-  if (!fstatSync(descriptor).isFile()) return openStream(descriptor);
-  closeSync(descriptor);
-  // Rotation would rename a symbolic link, such as /dev/stdout, and not what it leads to.
-  return openRotatingFile(realpathSync(path));
-}
-
-function openStream(descriptor: number): LogFile {
-  let isOpen = true;
-  return {
-    write(text): void {
-      const bytes = Buffer.from(`${text}\n`);
-      for (let start = 0; start < bytes.length;) start += writeSync(descriptor, bytes, start);
-    },
-    isReplaced: () => false,
-    close(): void {
-      if (isOpen) closeSync(descriptor);
-      isOpen = false;
-    },
-  };
-}
-
-// Written by hand, for the rotating sinks of the logging libraries wait until the disk has taken each line:
-// a stalled disk, which is when operators need the exporter most, would stall it too.
-function openRotatingFile(path: string): LogFile {
-  endLastLine(path);
-  let descriptor: number | undefined = openSync(path, APPEND);
-  let current = fstatSync(descriptor);
-  let size = current.size;
-
-  function close(): void {
-    const open = descriptor;
-    // Its number may be given out again, so it is closed once, whether that works or not.
-    descriptor = undefined;
-    if (open !== undefined) closeSync(open);
-  }
-
-  function rotate(): void {
-    close();
-    for (let number = OLD_FILES - 1; number > 0; number--) {
-      renameIfPresent(`${path}.${number}`, `${path}.${number + 1}`);
-    }
-    renameIfPresent(path, `${path}.1`);
-    descriptor = openSync(path, APPEND);
-    current = fstatSync(descriptor);
-    size = current.size;
-  }
-
-  return {
-    write(text): void {
-      const bytes = Buffer.from(`${text}\n`);
-      if (size > 0 && size + bytes.length > MAXIMUM_FILE_BYTES) rotate();
-      if (descriptor === undefined) throw new Error("The log file is closed");
-      // A disk that is about to be full takes the first part of a line only, which is taken back.
-      try {
-        if (writeSync(descriptor, bytes) < bytes.length) throw new PartialWriteError();
-      } catch (error) {
-        ftruncateSync(descriptor, size);
-        throw error;
-      }
-      size += bytes.length;
-    },
-    isReplaced(): boolean {
-      const found = statSync(path, { throwIfNoEntry: false });
-      return found?.ino !== current.ino || found.dev !== current.dev;
-    },
-    close,
-  };
-}
-
-class PartialWriteError extends Error {
-  readonly code = "ENOSPC";
-}
-
-function renameIfPresent(from: string, to: string): void {
-  try {
-    renameSync(from, to);
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
-  }
-}
-
-// A power failure may have cut the last line off, and the next one must not be glued to it.
-function endLastLine(path: string): void {
-  const { size } = statSync(path);
-  if (size === 0) return;
-  const lastByte = Buffer.alloc(1);
-  const descriptor = openSync(path, constants.O_RDONLY);
-  try {
-    readSync(descriptor, lastByte, 0, 1, size - 1);
-  } finally {
-    closeSync(descriptor);
-  }
-  if (lastByte.toString() !== "\n") appendFileSync(path, "\n");
-}
-
-const FAILURE = "Cannot write the log file, lines go to standard error until it can be written";
-const RECOVERY =
-  "The log file can be written again, the lines since the failure went to standard error";
-
-const PERMISSION_REMEDY =
-  "let the exporter's user write the file and its directory, or choose another file with --log";
-const SPACE_REMEDY = "make room, or choose a file on another file system with --log";
-const NAME_REMEDY = "choose another file with --log";
-
-/** Reason and remedy by the system's error code. */
-const FAILURES: Readonly<Record<string, readonly [reason: string, remedy: string]>> = {
-  ENOENT: [
-    "its directory does not exist",
-    "create the directory, or choose another file with --log",
-  ],
-  ENOTDIR: ["a part of its path is not a directory", NAME_REMEDY],
-  EISDIR: [
-    "it is a directory, or an old file beside it is",
-    "name a file with --log, or move the directory away",
-  ],
-  ENAMETOOLONG: ["its name is too long", NAME_REMEDY],
-  ELOOP: ["its symbolic links lead in a circle", NAME_REMEDY],
-  ENXIO: [
-    "nobody reads from it, or it is a socket",
-    "start its reader, or use --log - for standard error",
-  ],
-  EAGAIN: ["its reader is too slow", "speed up its reader, or choose another file with --log"],
-  EACCES: ["permission denied", PERMISSION_REMEDY],
-  EPERM: ["permission denied", PERMISSION_REMEDY],
-  EROFS: ["the file system is read-only", "choose a file on another file system with --log"],
-  ENOSPC: ["no space is left on the device", SPACE_REMEDY],
-  EDQUOT: ["the disk quota is used up", SPACE_REMEDY],
-  EFBIG: ["it has reached the limit of file sizes", "raise the limit (ulimit -f)"],
-  EMFILE: ["the exporter has too many open files", "raise its limit of open files"],
-};
-
-function describeFailure(error: unknown): { readonly reason: string; readonly remedy: string } {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const [reason, remedy] = FAILURES[code] ?? [String(error), NAME_REMEDY];
-  return { reason, remedy };
 }
 
 /**

@@ -5,12 +5,11 @@ import {
   type Log,
   type LogFields,
   type LogOptions,
-  MAXIMUM_FILE_BYTES,
   MAXIMUM_TEXT_LENGTH,
-  OLD_FILES,
   openLog,
-  RETRY_MILLISECONDS,
 } from "../src/log.ts";
+import { MAXIMUM_FILE_BYTES, OLD_FILES } from "../src/log_file.ts";
+import { RETRY_MILLISECONDS } from "../src/log_file_writer.ts";
 
 const TIME = new Date("2026-11-24T03:04:05.678Z");
 
@@ -92,7 +91,7 @@ Deno.test("formatLine() makes lone surrogates well-formed and cuts long texts at
   assert.ok(formatLine("logfmt", TIME, "info", "m", { whole }).endsWith(` whole=${whole}`));
 });
 
-Deno.test("openLog() without a file sends lines of its level and above to standard error", () => {
+Deno.test("openLog() without a file sends lines of its level and above to standard error", async () => {
   const levels: readonly [level: LogOptions["level"], written: readonly string[]][] = [
     ["debug", ["debug", "info", "warn", "error"]],
     ["info", ["info", "warn", "error"]],
@@ -102,56 +101,58 @@ Deno.test("openLog() without a file sends lines of its level and above to standa
   for (const [level, written] of levels) {
     const { log, standardError } = openTestLog(undefined, { level });
     logAtEachLevel(log);
-    log.reopen();
+    await log.reopen();
     log.error("late");
-    log.close();
+    await log.close();
     assert.deepEqual(standardError.map(({ message }) => message), [...written, "late"]);
   }
 });
 
-Deno.test("openLog() has each line in the file when the method returns, and none on standard error", () => {
-  withFolder((folder) => {
+Deno.test("openLog() has each line in the file when flush() resolves, and none on standard error", async () => {
+  await withFolder(async (folder) => {
     const path = join(folder, "exporter.log");
     const { log, standardError } = openTestLog(path, { format: "logfmt" });
     log.info("It starts", { domain: "a b" });
+    await log.flush();
     assert.equal(
       Deno.readTextFileSync(path),
       'time=2026-11-24T03:04:05.678Z level=info message="It starts" domain="a b"\n',
     );
     log.error("Long ".repeat(100));
+    await log.flush();
     assert.equal(Deno.readTextFileSync(path).split("\n").length, 3);
-    log.close();
+    await log.close();
     assert.deepEqual(standardError, []);
   });
 });
 
-Deno.test("close() leaves later lines to standard error, and may be called twice", () => {
-  withFolder((folder) => {
+Deno.test("close() leaves later lines to standard error, and may be called twice", async () => {
+  await withFolder(async (folder) => {
     const path = join(folder, "exporter.log");
     const { log, standardError } = openTestLog(path);
     log.info("in the file");
-    log.close();
-    log.close();
-    log.reopen();
+    await log.close();
+    await log.close();
+    await log.reopen();
     log.info("too late");
     assert.deepEqual(messages(readLog(path)), ["in the file"]);
     assert.deepEqual(messages(standardError), ["too late"]);
   });
 });
 
-Deno.test("openLog() appends to an existing file and ends a line that was cut off", () => {
+Deno.test("openLog() appends to an existing file and ends a line that was cut off", async () => {
   const cases: readonly [existing: string, before: string][] = [
     ["", ""],
     ["old line\n", "old line\n"],
     ["old line\ncut o", "old line\ncut o\n"],
   ];
   for (const [existing, before] of cases) {
-    withFolder((folder) => {
+    await withFolder(async (folder) => {
       const path = join(folder, "exporter.log");
       Deno.writeTextFileSync(path, existing);
       const { log } = openTestLog(path, { format: "logfmt" });
       log.info("a new line");
-      log.close();
+      await log.close();
       assert.equal(
         Deno.readTextFileSync(path),
         `${before}time=2026-11-24T03:04:05.678Z level=info message="a new line"\n`,
@@ -160,29 +161,33 @@ Deno.test("openLog() appends to an existing file and ends a line that was cut of
   }
 });
 
-Deno.test("openLog() keeps several logs apart", () => {
-  withFolder((folder) => {
+Deno.test("openLog() keeps several logs apart", async () => {
+  await withFolder(async (folder) => {
     const [first, second] = [join(folder, "first.log"), join(folder, "second.log")];
     const one = openTestLog(first);
     const two = openTestLog(second, { format: "logfmt" });
     one.log.info("one");
     two.log.info("two");
-    one.log.close();
+    await one.log.close();
     two.log.info("three");
-    two.log.close();
+    await two.log.close();
     assert.deepEqual(messages(readLog(first)), ["one"]);
     assert.match(Deno.readTextFileSync(second), /^[^\n]*=two\n[^\n]*=three\n$/);
   });
 });
 
-Deno.test("a log rotates at its maximum size, keeps four old files, and loses and tears no line", () => {
-  withFolder((folder) => {
+Deno.test("a log rotates at its maximum size, keeps four old files, and loses and tears no line", async () => {
+  await withFolder(async (folder) => {
     const path = join(folder, "exporter.log");
     const { log, standardError } = openTestLog(path);
     const padding = longFields(100_000);
     const written = Math.ceil(MAXIMUM_FILE_BYTES * (OLD_FILES + 2.5) / 100_000);
-    for (let number = 0; number < written; number += 1) log.info(String(number), padding);
-    log.close();
+    for (let number = 0; number < written; number += 1) {
+      log.info(String(number), padding);
+      // More than a few of these long lines at once would not find room to wait.
+      await log.flush();
+    }
+    await log.close();
 
     assert.deepEqual(fileNames(folder), [
       "exporter.log",
@@ -206,7 +211,7 @@ Deno.test("a log rotates at its maximum size, keeps four old files, and loses an
   });
 });
 
-Deno.test("a log counts the size that a file had before it was opened", () => {
+Deno.test("a log counts the size that a file had before it was opened", async () => {
   const line = `time=2026-11-24T03:04:05.678Z level=info message="a new line"\n`;
   const cases: readonly [existingBytes: number, rotates: boolean][] = [
     [MAXIMUM_FILE_BYTES - line.length, false],
@@ -215,13 +220,13 @@ Deno.test("a log counts the size that a file had before it was opened", () => {
     [MAXIMUM_FILE_BYTES + 5, true],
   ];
   for (const [existingBytes, rotates] of cases) {
-    withFolder((folder) => {
+    await withFolder(async (folder) => {
       const path = join(folder, "exporter.log");
       const existing = "x".repeat(existingBytes - 1) + "\n";
       Deno.writeTextFileSync(path, existing);
       const { log } = openTestLog(path, { format: "logfmt" });
       log.info("a new line");
-      log.close();
+      await log.close();
       const contents = fileNames(folder).map((name) => Deno.readTextFileSync(join(folder, name)));
       assert.ok(
         rotates
@@ -234,22 +239,22 @@ Deno.test("a log counts the size that a file had before it was opened", () => {
   }
 });
 
-Deno.test("a log behind a symbolic link rotates beside the file and leaves the link alone", () => {
-  withFolder((folder) => {
+Deno.test("a log behind a symbolic link rotates beside the file and leaves the link alone", async () => {
+  await withFolder(async (folder) => {
     const [link, path] = [join(folder, "link.log"), join(folder, "exporter.log")];
     Deno.writeTextFileSync(path, "x".repeat(MAXIMUM_FILE_BYTES - 1) + "\n");
     Deno.symlinkSync(path, link);
     const { log } = openTestLog(link);
     log.info("new");
-    log.close();
+    await log.close();
     assert.deepEqual(fileNames(folder), ["exporter.log", "exporter.log.1", "link.log"]);
     assert.equal(Deno.readLinkSync(link), path);
     assert.deepEqual(messages(readLog(link)), ["new"]);
   });
 });
 
-Deno.test("openLog() says once why a file cannot be written, and goes on with standard error", () => {
-  withFolder((folder) => {
+Deno.test("openLog() says once why a file cannot be written, and goes on with standard error", async () => {
+  await withFolder(async (folder) => {
     Deno.writeTextFileSync(join(folder, "file"), "");
     Deno.symlinkSync("/dev/full", join(folder, "full"));
     Deno.symlinkSync("circle", join(folder, "circle"));
@@ -270,9 +275,9 @@ Deno.test("openLog() says once why a file cannot be written, and goes on with st
       const { log, standardError } = openTestLog(path);
       log.info("one");
       log.error("two");
-      log.reopen();
+      await log.reopen();
       log.debug("three");
-      log.close();
+      await log.close();
       const [failure, ...lines] = standardError;
       assert.equal(failure?.level, "error", path);
       assert.equal(failure.file, path);
@@ -283,18 +288,20 @@ Deno.test("openLog() says once why a file cannot be written, and goes on with st
   });
 });
 
-Deno.test("a log tries a failed file again after a minute and says once that it works", () => {
-  withFolder((folder) => {
+Deno.test("a log tries a failed file again after a minute and says once that it works", async () => {
+  await withFolder(async (folder) => {
     const path = join(folder, "later", "exporter.log");
     const clock = { now: TIME };
     const { log, standardError } = openTestLog(path, { now: () => clock.now });
+    await log.flush();
     Deno.mkdirSync(join(folder, "later"));
     clock.now = new Date(TIME.getTime() + RETRY_MILLISECONDS - 1);
     log.info("too early");
+    await log.flush();
     clock.now = new Date(TIME.getTime() + RETRY_MILLISECONDS);
     log.info("in the file");
     log.info("in the file too");
-    log.close();
+    await log.close();
     assert.equal(standardError.length, 3);
     assert.equal(standardError[1]?.message, "too early");
     assert.match(String(standardError[2]?.message), /can be written again/);
@@ -303,71 +310,75 @@ Deno.test("a log tries a failed file again after a minute and says once that it 
   });
 });
 
-Deno.test("a log tries a failed file again when the clock was set back", () => {
-  withFolder((folder) => {
+Deno.test("a log tries a failed file again when the clock was set back", async () => {
+  await withFolder(async (folder) => {
     const path = join(folder, "later", "exporter.log");
     const clock = { now: TIME };
     const { log } = openTestLog(path, { now: () => clock.now });
+    await log.flush();
     Deno.mkdirSync(join(folder, "later"));
     clock.now = new Date(TIME.getTime() - 86_400_000);
     log.info("in the file");
-    log.close();
+    await log.close();
     assert.deepEqual(messages(readLog(path)).slice(1), ["in the file"]);
   });
 });
 
-Deno.test("reopen() tries a failed file at once, and says so only when it works", () => {
-  withFolder((folder) => {
+Deno.test("reopen() tries a failed file at once, and says so only when it works", async () => {
+  await withFolder(async (folder) => {
     const path = join(folder, "later", "exporter.log");
     const { log, standardError } = openTestLog(path);
-    log.reopen();
+    await log.reopen();
     assert.equal(standardError.length, 1);
     Deno.mkdirSync(join(folder, "later"));
-    log.reopen();
-    log.reopen();
+    await log.reopen();
+    await log.reopen();
     log.info("in the file");
-    log.close();
+    await log.close();
     assert.equal(standardError.length, 2);
     assert.deepEqual(readLog(path)[0], standardError[1]);
     assert.deepEqual(messages(readLog(path)).slice(1), ["in the file"]);
   });
 });
 
-Deno.test("reopen() after the file was moved away writes to a new one", () => {
-  withFolder((folder) => {
+Deno.test("reopen() after the file was moved away writes to a new one", async () => {
+  await withFolder(async (folder) => {
     const [path, moved] = [join(folder, "exporter.log"), join(folder, "moved.log")];
     const { log, standardError } = openTestLog(path);
     log.info("old");
+    await log.flush();
     Deno.renameSync(path, moved);
-    log.reopen();
+    await log.reopen();
     assert.equal(Deno.readTextFileSync(path), "");
     log.info("new");
-    log.close();
+    await log.close();
     assert.deepEqual(messages(readLog(moved)), ["old"]);
     assert.deepEqual(messages(readLog(path)), ["new"]);
     assert.deepEqual(standardError, []);
   });
 });
 
-Deno.test("a log makes a file that was removed or replaced anew by itself", () => {
-  withFolder((folder) => {
+Deno.test("a log makes a file that was removed or replaced anew by itself", async () => {
+  await withFolder(async (folder) => {
     const path = join(folder, "exporter.log");
     const { log, standardError } = openTestLog(path);
     log.info("lost");
+    await log.flush();
     Deno.removeSync(path);
     log.info("after removal");
+    await log.flush();
     assert.deepEqual(messages(readLog(path)), ["after removal"]);
     Deno.writeTextFileSync(join(folder, "other"), "");
     Deno.renameSync(join(folder, "other"), path);
     log.info("after replacement");
-    log.close();
+    await log.close();
     assert.deepEqual(messages(readLog(path)), ["after replacement"]);
     assert.deepEqual(standardError, []);
   });
 });
 
-Deno.test("a log says once that rotation fails, loses no line, and rotates when it can again", () => {
-  withFolder((folder) => {
+Deno.test("a log says once that rotation fails, loses no line, and rotates when it can again", async () => {
+  await withFolder(async (folder) => {
     const path = join(folder, "exporter.log");
     // No file can be renamed to the name of a directory, and no directory to that of one that is not empty.
     const obstacles = Array.from({ length: OLD_FILES }, (_, index) => `${path}.${index + 1}`);
@@ -379,6 +390,7 @@ Deno.test("a log says once that rotation fails, loses no line, and rotates when 
     const { log, standardError } = openTestLog(path, { now: () => clock.now });
     for (let number = 0; number < 4; number += 1) {
       log.info(String(number), long);
+      await log.flush();
       clock.now = new Date(clock.now.getTime() + RETRY_MILLISECONDS);
     }
     assert.match(String(standardError[0]?.message), /^Cannot write the log file/);
@@ -387,7 +399,7 @@ Deno.test("a log says once that rotation fails, loses no line, and rotates when 
 
     for (const obstacle of obstacles) Deno.removeSync(obstacle, { recursive: true });
     log.info("4", long);
-    log.close();
+    await log.close();
     assert.equal(Deno.readTextFileSync(`${path}.1`), existing);
     assert.deepEqual(messages(readLog(path)).slice(1), ["4"]);
     assert.deepEqual(readLog(path)[0], standardError[5]);
@@ -395,16 +407,16 @@ Deno.test("a log says once that rotation fails, loses no line, and rotates when 
   });
 });
 
-Deno.test("openLog() writes to a device without rotating it or asking it to reach a disk", () => {
+Deno.test("openLog() writes to a device without rotating it or asking it to reach a disk", async () => {
   const { log, standardError } = openTestLog("/dev/null");
   log.info("one");
-  log.reopen();
+  await log.reopen();
   log.info("two");
-  log.close();
+  await log.close();
   assert.deepEqual(standardError, []);
 });
 
-Deno.test("no method throws when standard error is gone", () => {
+Deno.test("no method throws when standard error is gone", async () => {
   for (const file of [undefined, "/dev/full"]) {
     const log = openLog({
       file,
@@ -415,14 +427,14 @@ Deno.test("no method throws when standard error is gone", () => {
       },
     });
     logAtEachLevel(log);
-    log.reopen();
-    log.close();
+    await log.reopen();
+    await log.close();
     log.info("x");
   }
 });
 
 Deno.test("a log takes back the part of a line that a full disk took, and has the line on standard error", async () => {
-  await withFolderAsync(async (folder) => {
+  await withFolder(async (folder) => {
     const path = join(folder, "exporter.log");
     const blockBytes = 512;
     const limit = blockBytes * 4_000;
@@ -439,7 +451,9 @@ Deno.test("a log takes back the part of a line that a full disk took, and has th
       }, level: "info", format: "logfmt", standardError: writeToStandardError,
         });
         log.info("torn");
+        await log.flush();
         log.info("whole");
+        await log.close();
       `,
     });
     assert.equal(code, 0, stderr);
@@ -452,7 +466,7 @@ Deno.test("a log takes back the part of a line that a full disk took, and has th
 });
 
 Deno.test("writeToStandardError() throws when its reader has gone, and openLog() lives on", async () => {
-  await withFolderAsync(async (folder) => {
+  await withFolder(async (folder) => {
     const result = join(folder, "result");
     const { code } = await runWithLog({
       folder,
@@ -530,16 +544,7 @@ function fileSize(path: string): number {
   return Deno.statSync(path).size;
 }
 
-function withFolder(action: (folder: string) => void): void {
-  const folder = Deno.makeTempDirSync();
-  try {
-    action(folder);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
-}
-
-async function withFolderAsync(action: (folder: string) => Promise<void>): Promise<void> {
+async function withFolder(action: (folder: string) => Promise<void>): Promise<void> {
   const folder = Deno.makeTempDirSync();
   try {
     await action(folder);
