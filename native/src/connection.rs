@@ -283,9 +283,9 @@ impl Connection {
                     Some(release),
                 )
             };
-            // A reference that libvirt refused is not taken back: where the daemon refused it, libvirt's client may have
-            // released it already (before 3.5.0, and later while an event is being delivered). A count that stays too
-            // high holds no more than `changes` itself, of which there is one for each hypervisor.
+            // A reference that libvirt refused is not taken back: when it was the daemon that refused, libvirt's client
+            // may have released it already (old ones do, newer ones while an event is being delivered). A count that
+            // stays too high holds no more than `changes` itself, of which there is one for each hypervisor.
             if number >= 0 {
                 self.callbacks.push(number);
             }
