@@ -35,6 +35,9 @@ const ENDING_PATIENCE: Duration = Duration::from_millis(250);
 /// Why there is nothing from a call that was given up.
 const LATE: &str = "libvirt did not answer in time";
 
+/// Why there is no list.
+const TOO_LATE: &str = "libvirt did not answer before the deadline";
+
 /// Why there is nothing from a call that was not made.
 const NOT_ASKED: &str = "not asked while earlier calls are out";
 
@@ -425,14 +428,22 @@ impl Coordinator {
                 is_lost: false,
             }),
         };
-        match self.run(vec![job], question.limits()).pop() {
-            Some(Outcome::Done(Ok(list))) => Ok((connection, list)),
-            Some(Outcome::Done(Err(error))) => Err((error, !connection.is_alive())),
-            _ => {
-                self.connector.discard(connection.serial());
-                Err((LibvirtError::own(CALL, "libvirt did not answer before the deadline"), false))
+        let error = match self.run(vec![job], question.limits()).pop() {
+            Some(Outcome::Done(Ok(list))) => return Ok((connection, list)),
+            Some(Outcome::Done(Err(error))) => (error, !connection.is_alive()),
+            // It was not asked, so the connection is not to blame: it may have been opened just now.
+            Some(Outcome::Withheld) if Instant::now() < question.deadline => {
+                (LibvirtError::own(CALL, NOT_ASKED), false)
             }
-        }
+            Some(Outcome::Withheld) => (LibvirtError::own(CALL, TOO_LATE), false),
+            Some(Outcome::Late | Outcome::Quarantined) | None => {
+                self.connector.discard(connection.serial());
+                (LibvirtError::own(CALL, TOO_LATE), false)
+            }
+        };
+        // Whoever lets go of a connection last closes it, and that may block.
+        self.undertaker.bury(connection);
+        Err(error)
     }
 
     fn bury_domains(&mut self) {
