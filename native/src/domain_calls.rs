@@ -542,7 +542,8 @@ pub fn has_ended(domain: &Domain, log: &CallLog) -> bool {
     }
 }
 
-/// Whether the domain is known to run no longer, now or until then. Looks once at least, and often at first.
+/// Whether the domain is known to run no longer, now or until then. Looks once at least, and often at first. What a
+/// connection that was lost said stays as it is.
 pub fn ends_until(domain: &Domain, until: Instant, log: &CallLog) -> bool {
     let mut pause = Duration::from_millis(5);
     loop {
@@ -550,7 +551,7 @@ pub fn ends_until(domain: &Domain, until: Instant, log: &CallLog) -> bool {
             return true;
         }
         let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if left.is_zero() || log.is_closed() || !domain.connection().is_alive() {
             return false;
         }
         thread::sleep(pause.min(left));
