@@ -87,7 +87,8 @@ pub fn bytes_until_nul(field: &[c_char]) -> &[u8] {
 /// The value of a parameter.
 pub fn value_of(parameter: &bindings::virTypedParameter) -> Value<'_> {
     let value = &parameter.value;
-    // SAFETY: `type_` tells which member of the union libvirt wrote.
+    // SAFETY: `type_` tells which member of the union libvirt wrote, and a text that is not null ends with a NUL byte and
+    // is freed with its parameter.
     unsafe {
         match parameter.type_.cast_unsigned() {
             bindings::VIR_TYPED_PARAM_INT => Value::Number(f64::from(value.i)),
@@ -104,14 +105,14 @@ pub fn value_of(parameter: &bindings::virTypedParameter) -> Value<'_> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
 /// The nearest double.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
 pub fn to_double(value: u64) -> f64 {
     value as f64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
 /// The nearest double.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
 pub fn signed_to_double(value: i64) -> f64 {
     value as f64
 }
@@ -127,7 +128,7 @@ mod tests {
         // SAFETY: a structure of integers, pointers and doubles may be zero.
         let mut parameter: bindings::virTypedParameter = unsafe { std::mem::zeroed() };
         for (slot, byte) in parameter.field.iter_mut().zip(name.bytes()) {
-            *slot = byte.cast_signed();
+            *slot = c_char::from_ne_bytes([byte]);
         }
         parameter.type_ = kind.cast_signed();
         parameter
@@ -183,7 +184,7 @@ mod tests {
     #[test]
     fn a_name_that_fills_its_buffer_needs_no_terminator() {
         let mut parameter = parameter("", bindings::VIR_TYPED_PARAM_INT);
-        parameter.field.fill(b'x'.cast_signed());
+        parameter.field.fill(c_char::from_ne_bytes([b'x']));
         assert_eq!(field_name(&parameter).len(), parameter.field.len());
     }
 }
