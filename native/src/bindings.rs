@@ -545,6 +545,8 @@ pub type virErrorFunc = ::std::option::Option<
 >;
 pub struct Libvirt {
     __library: ::libloading::Library,
+    pub virTypedParamsClear:
+        unsafe extern "C" fn(params: virTypedParameterPtr, nparams: ::std::os::raw::c_int),
     pub virTypedParamsFree:
         unsafe extern "C" fn(params: virTypedParameterPtr, nparams: ::std::os::raw::c_int),
     pub virGetVersion: unsafe extern "C" fn(
@@ -773,6 +775,8 @@ impl Libvirt {
         L: Into<::libloading::Library>,
     {
         let __library = library.into();
+        let virTypedParamsClear =
+            unsafe { __library.get(b"virTypedParamsClear\0") }.map(|sym| *sym)?;
         let virTypedParamsFree =
             unsafe { __library.get(b"virTypedParamsFree\0") }.map(|sym| *sym)?;
         let virGetVersion = unsafe { __library.get(b"virGetVersion\0") }.map(|sym| *sym)?;
@@ -879,6 +883,7 @@ impl Libvirt {
         let virSetErrorFunc = unsafe { __library.get(b"virSetErrorFunc\0") }.map(|sym| *sym)?;
         Ok(Libvirt {
             __library,
+            virTypedParamsClear,
             virTypedParamsFree,
             virGetVersion,
             virInitialize,
@@ -942,6 +947,13 @@ impl Libvirt {
             virGetLastError,
             virSetErrorFunc,
         })
+    }
+    pub unsafe fn virTypedParamsClear(
+        &self,
+        params: virTypedParameterPtr,
+        nparams: ::std::os::raw::c_int,
+    ) {
+        unsafe { (self.virTypedParamsClear)(params, nparams) }
     }
     pub unsafe fn virTypedParamsFree(
         &self,

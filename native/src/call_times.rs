@@ -27,6 +27,7 @@ struct Log {
     started: Option<Instant>,
     finished: Vec<(&'static str, Duration)>,
     out: Option<(&'static str, Instant)>,
+    is_closed: bool,
 }
 
 impl CallTimes {
@@ -41,6 +42,7 @@ impl CallTimes {
     /// which was `limit` after the first call began, or `deadline`.
     pub fn close(&mut self, log: &CallLog, limit: Duration, deadline: Instant) {
         let mut log = log.lock();
+        log.is_closed = true;
         for (call, duration) in log.finished.drain(..) {
             self.count(call, duration);
         }
@@ -72,6 +74,11 @@ impl CallLog {
             log.finished.push((call, since.elapsed()));
         }
         result
+    }
+
+    /// Whether nobody waits for the task any more: what a further call would give is not wanted.
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_closed
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
@@ -107,7 +114,9 @@ mod tests {
     fn a_call_that_is_out_counts_once_with_the_time_until_it_was_given_up() {
         let mut times = CallTimes::default();
         let log = CallLog::default();
+        assert!(!log.is_closed());
         log.time("hangs", || times.close(&log, Duration::ZERO, far()));
+        assert!(log.is_closed());
         times.close(&log, Duration::ZERO, far());
         let expected = CallTime { count: 1, duration: Duration::ZERO };
         assert_eq!(times.into_inner(), BTreeMap::from([("hangs", expected)]));

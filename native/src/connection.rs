@@ -128,7 +128,7 @@ impl Connection {
             has_bulk: OnceLock::new(),
             daemon_version: 0,
         };
-        connection.daemon_version = connection.ask_daemon_version();
+        // First of all, lest a further call wait forever for a host that has just gone.
         // SAFETY: the connection is open; an event loop runs, as this call demands.
         unsafe {
             (library.api.virConnectSetKeepAlive)(
@@ -137,6 +137,7 @@ impl Connection {
                 KEEPALIVE_COUNT,
             )
         };
+        connection.daemon_version = connection.ask_daemon_version();
         connection.subscribe(changes);
         Ok(connection)
     }
@@ -282,11 +283,11 @@ impl Connection {
                     Some(release),
                 )
             };
+            // A reference that libvirt refused is not taken back: when it was the daemon that refused, libvirt's client
+            // may have released it already (old ones do, newer ones while an event is being delivered). A count that
+            // stays too high holds no more than `changes` itself, of which there is one for each hypervisor.
             if number >= 0 {
                 self.callbacks.push(number);
-            } else {
-                // SAFETY: libvirt did not take the reference.
-                unsafe { release(opaque) };
             }
         }
     }
@@ -479,7 +480,8 @@ unsafe extern "C" fn on_tuning(
 }
 
 unsafe extern "C" fn release(opaque: *mut c_void) {
-    // SAFETY: `opaque` came from Arc::into_raw at registration and is released once.
+    // SAFETY: `opaque` came from Arc::into_raw at registration, each time with a reference of its own, which only libvirt
+    // releases, and once.
     drop(unsafe { Arc::from_raw(opaque.cast::<Changes>()) });
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Opening can hang (a stopped daemon accepts connections and says nothing), so it happens on a thread of its
 //! own, and whoever needs the connection waits for it only until a deadline. Attempts start at most once a
-//! second, and one that hangs is left alone: it completes by itself when the daemon is back.
+//! second, and one that hangs is left alone: it completes by itself when the daemon is back. It never does when a host
+//! at the other end of a network has gone without a word, so others are made beside it, ever more rarely.
 
 use std::ffi::CString;
 use std::sync::mpsc::{Sender, channel};
@@ -19,11 +20,12 @@ const CALL: &str = "virConnectOpenReadOnly";
 /// The least time between the starts of two attempts.
 const ATTEMPT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// After this long another attempt is made beside one that hangs: a network peer may have gone for good.
+/// After this long another attempt is made beside one that hangs: a network peer may have gone for good. With each
+/// further one that hangs, that doubles.
 const HUNG_ATTEMPT_AGE: Duration = Duration::from_secs(60);
 
-/// How many attempts may hang at the same time.
-const MAXIMUM_HUNG_ATTEMPTS: usize = 3;
+/// From how many attempts on that hang at the same time the age doubles no more: the next one is 22 days away.
+const MAXIMUM_DOUBLINGS: u32 = 15;
 
 /// Counts since the start of the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,15 +137,12 @@ impl Connector {
                     || LibvirtError::own(CALL, "libvirt did not answer before the deadline"),
                 ));
             }
-            let until = match state.next_attempt(now) {
-                Some(at) if at <= now => {
-                    self.attempt(&mut state);
-                    continue;
-                }
-                Some(at) => at.min(deadline),
-                None => deadline,
-            };
-            let pause = until.saturating_duration_since(now);
+            let next = state.next_attempt(now);
+            if next <= now {
+                self.attempt(&mut state);
+                continue;
+            }
+            let pause = next.min(deadline).saturating_duration_since(now);
             state =
                 self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -164,7 +163,7 @@ impl Connector {
         let is_current =
             state.connection.as_ref().is_some_and(|connection| connection.serial() == serial);
         let now = Instant::now();
-        if is_current && state.next_attempt(now).is_some_and(|at| at <= now) {
+        if is_current && state.next_attempt(now) <= now {
             self.attempt(&mut state);
         }
     }
@@ -225,17 +224,19 @@ impl State {
         self.failure = Some(error);
     }
 
-    /// When the next attempt may start; `None` while those that hang have to be waited for.
-    fn next_attempt(&self, now: Instant) -> Option<Instant> {
-        let Some(last) = self.last_attempt else {
-            return Some(now);
-        };
-        match self.opening {
-            0 => Some(last + ATTEMPT_INTERVAL),
-            hung if hung < MAXIMUM_HUNG_ATTEMPTS => Some(last + HUNG_ATTEMPT_AGE),
-            _ => None,
+    /// When the next attempt may start.
+    fn next_attempt(&self, now: Instant) -> Instant {
+        let Some(last) = self.last_attempt else { return now };
+        last + match self.opening {
+            0 => ATTEMPT_INTERVAL,
+            hung => HUNG_ATTEMPT_AGE * 2_u32.pow(doublings(hung)),
         }
     }
+}
+
+/// How many times the age has doubled with so many attempts that hang.
+fn doublings(hung: usize) -> u32 {
+    u32::try_from(hung - 1).unwrap_or(u32::MAX).min(MAXIMUM_DOUBLINGS)
 }
 
 #[cfg(test)]
@@ -246,17 +247,19 @@ mod tests {
     fn attempts_start_at_most_once_a_second() {
         let now = Instant::now();
         let mut state = State::default();
-        assert_eq!(state.next_attempt(now), Some(now));
+        assert_eq!(state.next_attempt(now), now);
         state.last_attempt = Some(now);
-        assert_eq!(state.next_attempt(now), Some(now + ATTEMPT_INTERVAL));
+        assert_eq!(state.next_attempt(now), now + ATTEMPT_INTERVAL);
     }
 
     #[test]
-    fn a_hung_attempt_is_joined_for_a_minute_and_a_few_at_most_pile_up() {
+    fn beside_attempts_that_hang_others_are_made_ever_more_rarely_and_never_none() {
         let now = Instant::now();
-        let mut state = State { last_attempt: Some(now), opening: 1, ..State::default() };
-        assert_eq!(state.next_attempt(now), Some(now + HUNG_ATTEMPT_AGE));
-        state.opening = MAXIMUM_HUNG_ATTEMPTS;
-        assert_eq!(state.next_attempt(now), None);
+        let minutes = |opening| {
+            let state = State { last_attempt: Some(now), opening, ..State::default() };
+            state.next_attempt(now).duration_since(now).as_secs() / 60
+        };
+        assert_eq!([1, 2, 3, 4, 5].map(minutes), [1, 2, 4, 8, 16]);
+        assert_eq!(minutes(16), minutes(1_000_000));
     }
 }

@@ -15,12 +15,8 @@ use crate::call_times::CallLog;
 use crate::connection::Domain;
 use crate::dictionary::Dictionary;
 use crate::error::{LibvirtError, code};
-use crate::parameters::{Value, field_name, to_double, value_of};
+use crate::parameters::{Buffer, Value, field_name, to_double, value_of};
 use crate::row::{Row, SharedDictionary, lock};
-
-/// How many parameters calls with a buffer are asked for: as many as libvirt's protocol takes, and more than any
-/// release gives. Source: `REMOTE_DOMAIN_BLOCK_STATS_PARAMETERS_MAX` and its like in `remote_protocol.x`.
-const PARAMETERS: usize = 16;
 
 /// For how many vCPUs there is room at first.
 const VCPUS: usize = 128;
@@ -56,28 +52,27 @@ pub fn cpu_time(
     dictionary: &SharedDictionary,
 ) -> Result<Row, LibvirtError> {
     const CALL: &str = "virDomainGetCPUStats";
-    let mut parameters = [const { MaybeUninit::zeroed() }; PARAMETERS];
+    let mut parameters = Buffer::new(domain.library());
     let count = log.time(CALL, || {
-        // SAFETY: the buffer holds PARAMETERS entries; -1 and 1 ask for the total of all CPUs.
+        // SAFETY: the domain is valid, and the buffer has the room that is passed; -1 and 1 ask for the total of all
+        // CPUs.
         unsafe {
             (domain.library().api.virDomainGetCPUStats)(
                 domain.pointer(),
-                parameters.as_mut_ptr().cast(),
-                u32::try_from(PARAMETERS).unwrap_or_default(),
+                parameters.pointer(),
+                u32::from(Buffer::ROOM),
                 -1,
                 1,
                 0,
             )
         }
     });
-    let Ok(count) = usize::try_from(count) else {
+    if count < 0 {
         return Err(LibvirtError::last(domain.library(), CALL));
-    };
+    }
     let mut row = Row::default();
     let mut dictionary = lock(dictionary);
-    for parameter in parameters.iter().take(count) {
-        // SAFETY: zeroed entries are valid ones, and libvirt wrote the first `count`.
-        let parameter: &bindings::virTypedParameter = unsafe { parameter.assume_init_ref() };
+    for parameter in parameters.first(count) {
         let field: &[u8] = match field_name(parameter) {
             b"cpu_time" => b"cpu.time",
             b"user_time" => b"cpu.user",
@@ -223,16 +218,15 @@ fn block_parameters(
 ) -> Result<Row, LibvirtError> {
     const CALL: &str = "virDomainBlockStatsFlags";
     let name = c_name(CALL, target)?;
-    let mut parameters = [const { MaybeUninit::zeroed() }; PARAMETERS];
-    let mut count = c_int::try_from(PARAMETERS).unwrap_or_default();
+    let mut parameters = Buffer::new(domain.library());
+    let mut count = c_int::from(Buffer::ROOM);
     let result = log.time(CALL, || {
-        // SAFETY: the name is NUL-terminated; the buffer holds PARAMETERS entries, which `count` says. Without the
-        // flag for strings none are given.
+        // SAFETY: the domain is valid, the name is NUL-terminated, and the buffer has the room that `count` says.
         unsafe {
             (domain.library().api.virDomainBlockStatsFlags)(
                 domain.pointer(),
                 name.as_ptr(),
-                parameters.as_mut_ptr().cast(),
+                parameters.pointer(),
                 &raw mut count,
                 0,
             )
@@ -245,9 +239,7 @@ fn block_parameters(
     let mut dictionary = lock(dictionary);
     let dictionary = &mut *dictionary;
     row.text(dictionary, format!("block.{index}.name").as_bytes(), target.as_bytes());
-    for parameter in parameters.iter().take(usize::try_from(count).unwrap_or_default()) {
-        // SAFETY: zeroed entries are valid ones, and libvirt wrote the first `count`.
-        let parameter: &bindings::virTypedParameter = unsafe { parameter.assume_init_ref() };
+    for parameter in parameters.first(count) {
         if let Some(key) = block_key(field_name(parameter))
             && let Value::Number(value) = value_of(parameter)
             && value >= 0.0
@@ -545,7 +537,8 @@ pub fn has_ended(domain: &Domain, log: &CallLog) -> bool {
     }
 }
 
-/// Whether the domain is known to run no longer, now or until then. Looks once at least, and often at first.
+/// Whether the domain is known to run no longer, now or until then. Looks once at least, and often at first. What a
+/// connection that was lost said stays as it is.
 pub fn ends_until(domain: &Domain, until: Instant, log: &CallLog) -> bool {
     let mut pause = Duration::from_millis(5);
     loop {
@@ -553,7 +546,7 @@ pub fn ends_until(domain: &Domain, until: Instant, log: &CallLog) -> bool {
             return true;
         }
         let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if left.is_zero() || log.is_closed() || !domain.connection().is_alive() {
             return false;
         }
         thread::sleep(pause.min(left));

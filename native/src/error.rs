@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::fmt;
 
+use crate::dictionary::text;
 use crate::library::Library;
 
 /// Codes of `virErrorNumber` that change what the shim does next.
@@ -80,8 +81,7 @@ impl LibvirtError {
             String::from("libvirt gave no reason")
         } else {
             // SAFETY: a non-null message of a virError is a NUL-terminated string owned by it.
-            let text = unsafe { CStr::from_ptr(error.message) };
-            text.to_string_lossy().into_owned()
+            text(unsafe { CStr::from_ptr(error.message) }.to_bytes())
         };
         Self { call, code: error.code, origin: error.domain, message }
     }

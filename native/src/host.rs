@@ -1,7 +1,7 @@
 //! The calls about the host.
 //!
 //! Each kind of call gives entities with texts and numbers. What libvirt does not say, or a driver does not support, is
-//! not there.
+//! not there. There can be any number of volumes, so when nobody waits for the answer any more, the rest is not asked for.
 
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int, c_ulong, c_ulonglong};
@@ -250,7 +250,7 @@ impl Asker<'_> {
     fn cells(&mut self, count: u32) {
         let (mut found, mut missing) = (0, 0);
         for number in 0.. {
-            if found == count || missing == MAXIMUM_MISSING_CELLS {
+            if found == count || missing == MAXIMUM_MISSING_CELLS || self.log.is_closed() {
                 return;
             }
             match self.memory_statistics(c_int::try_from(number).unwrap_or(c_int::MAX)) {
@@ -339,7 +339,7 @@ impl Asker<'_> {
 
     fn storage_pools(&mut self) {
         let Some(pools) = self.list_pools() else { return };
-        for &pool in pools.objects() {
+        for pool in while_wanted(&pools, self.log) {
             let mut entity = Entity::new("storage_pool");
             entity.text("name", self.pool_name(pool));
             // SAFETY (of the calls, here and below): the pool is one of the list, and what is written to may be written
@@ -388,7 +388,7 @@ impl Asker<'_> {
 
     fn storage_volumes(&mut self) {
         let Some(pools) = self.list_pools() else { return };
-        for &pool in pools.objects() {
+        for pool in while_wanted(&pools, self.log) {
             let name = self.pool_name(pool);
             let mut list = ptr::null_mut();
             let count = self.call("virStoragePoolListAllVolumes", |api| {
@@ -400,7 +400,7 @@ impl Asker<'_> {
             // SAFETY: libvirt gave a list of `length` volumes.
             let volumes =
                 unsafe { List::from_owned(list, length, self.library().api.virStorageVolFree) };
-            for &volume in volumes.objects() {
+            for volume in while_wanted(&volumes, self.log) {
                 self.storage_volume(name.clone(), volume);
             }
         }
@@ -441,7 +441,7 @@ impl Asker<'_> {
         let length = usize::try_from(count).unwrap_or_default();
         // SAFETY: libvirt gave a list of `length` networks.
         let networks = unsafe { List::from_owned(list, length, self.library().api.virNetworkFree) };
-        for &network in networks.objects() {
+        for network in while_wanted(&networks, self.log) {
             self.network(network);
         }
     }
@@ -494,6 +494,11 @@ impl Asker<'_> {
     }
 }
 
+/// The objects of a list, until nobody waits for the task any more.
+fn while_wanted<T>(list: &List<T>, log: &CallLog) -> impl Iterator<Item = *mut T> {
+    list.objects().iter().copied().take_while(|_| !log.is_closed())
+}
+
 /// Whether the object has gone since it was listed.
 fn is_missing(error: &LibvirtError) -> bool {
     matches!(error.code, code::NO_STORAGE_POOL | code::NO_STORAGE_VOLUME | code::NO_NETWORK)
@@ -506,4 +511,25 @@ fn statistic(field: &[c_char], value: c_ulonglong) -> (String, f64) {
 fn uuid_of(call: impl FnOnce(*mut u8) -> c_int) -> Option<String> {
     let mut uuid = Uuid::default();
     (call(uuid.as_mut_ptr()) == 0).then(|| uuid_text(&uuid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    use crate::call_times::CallTimes;
+    use crate::library::library;
+
+    #[test]
+    fn calls_about_each_object_end_when_nobody_waits_for_the_answer() {
+        let library = library().expect("libvirt's client library is installed");
+        let connection = Connection::open(library, c"test:///default", 1, &Arc::default());
+        let connection = Arc::new(connection.expect("the test driver opens"));
+        let log = CallLog::default();
+        let found = |call: HostCall| call.read(&connection, &log).entities.len();
+        assert_eq!([HostCall::StoragePools, HostCall::Networks].map(found), [1, 1]);
+        CallTimes::default().close(&log, Duration::ZERO, Instant::now());
+        assert_eq!([HostCall::StoragePools, HostCall::Networks].map(found), [0, 0]);
+    }
 }

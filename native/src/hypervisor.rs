@@ -35,6 +35,9 @@ const ENDING_PATIENCE: Duration = Duration::from_millis(250);
 /// Why there is nothing from a call that was given up.
 const LATE: &str = "libvirt did not answer in time";
 
+/// Why there is no list.
+const TOO_LATE: &str = "libvirt did not answer before the deadline";
+
 /// Why there is nothing from a call that was not made.
 const NOT_ASKED: &str = "not asked while earlier calls are out";
 
@@ -425,14 +428,22 @@ impl Coordinator {
                 is_lost: false,
             }),
         };
-        match self.run(vec![job], question.limits()).pop() {
-            Some(Outcome::Done(Ok(list))) => Ok((connection, list)),
-            Some(Outcome::Done(Err(error))) => Err((error, !connection.is_alive())),
-            _ => {
-                self.connector.discard(connection.serial());
-                Err((LibvirtError::own(CALL, "libvirt did not answer before the deadline"), false))
+        let error = match self.run(vec![job], question.limits()).pop() {
+            Some(Outcome::Done(Ok(list))) => return Ok((connection, list)),
+            Some(Outcome::Done(Err(error))) => (error, !connection.is_alive()),
+            // It was not asked, so the connection is not to blame: it may have been opened just now.
+            Some(Outcome::Withheld) if Instant::now() < question.deadline => {
+                (LibvirtError::own(CALL, NOT_ASKED), false)
             }
-        }
+            Some(Outcome::Withheld) => (LibvirtError::own(CALL, TOO_LATE), false),
+            Some(Outcome::Late | Outcome::Quarantined) | None => {
+                self.connector.discard(connection.serial());
+                (LibvirtError::own(CALL, TOO_LATE), false)
+            }
+        };
+        // Whoever lets go of a connection last closes it, and that may block.
+        self.undertaker.bury(connection);
+        Err(error)
     }
 
     fn bury_domains(&mut self) {
@@ -512,7 +523,7 @@ impl Coordinator {
         }
         let outcomes = self.run(jobs, question.limits());
         let free = outcomes.into_iter().filter_map(|outcome| match outcome {
-            Outcome::Done((subject, Ok(Occupation::None | Occupation::Job))) => Some(subject),
+            Outcome::Done((subject, occupation)) => is_free(&occupation).then_some(subject),
             _ => None,
         });
         for subject in gone.into_iter().chain(free) {
@@ -763,6 +774,15 @@ impl DomainResult {
     }
 }
 
+/// Whether a domain may be asked again whose call was lost with its connection. A driver that can never tell must not keep
+/// it, and the place of its call, for good.
+fn is_free(occupation: &Result<Occupation, LibvirtError>) -> bool {
+    match occupation {
+        Ok(occupation) => *occupation != Occupation::Monitor,
+        Err(error) => error.is_unsupported(),
+    }
+}
+
 fn verdict(reading: &Reading) -> Verdict {
     if reading.is_gone {
         Verdict::Gone
@@ -847,4 +867,25 @@ fn columns<'a>(
 
 fn length(column: &[u32]) -> u32 {
     u32::try_from(column.len()).expect("libvirt's replies are at most 32 MiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::code;
+
+    #[test]
+    fn an_orphan_is_free_when_no_call_is_at_its_monitor_or_the_driver_can_never_tell() {
+        let error =
+            |code| LibvirtError { code, ..LibvirtError::own("virDomainGetControlInfo", "") };
+        for (occupation, expected) in [
+            (Ok(Occupation::None), true),
+            (Ok(Occupation::Job), true),
+            (Ok(Occupation::Monitor), false),
+            (Err(error(code::NO_SUPPORT)), true),
+            (Err(error(code::SYSTEM_ERROR)), false),
+        ] {
+            assert_eq!(is_free(&occupation), expected, "{occupation:?}");
+        }
+    }
 }

@@ -188,7 +188,7 @@ pub struct JsStatus {
     pub abandoned_monitor_calls: u32,
     /// Other abandoned calls.
     pub abandoned_other_calls: u32,
-    /// Domains (and connections) that are not asked because of them.
+    /// Domains, connections and kinds of calls about the host that are not asked because of them.
     pub quarantined: u32,
 }
 

@@ -1,11 +1,50 @@
 //! libvirt's typed parameters.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int};
 use std::slice;
 
 use crate::bindings;
 use crate::dictionary::Dictionary;
+use crate::library::Library;
 use crate::row::Row;
+
+/// Room for the parameters that a call writes. There may be texts among them, for libvirt adds the flag that allows them
+/// (`VIR_TYPED_PARAM_STRING_OKAY`) by itself; they are freed with it.
+pub struct Buffer {
+    library: &'static Library,
+    parameters: [bindings::virTypedParameter; Self::ROOM as usize],
+}
+
+impl Buffer {
+    /// How many parameters there is room for: as many as libvirt's protocol takes, and more than any release gives.
+    /// Source: `REMOTE_DOMAIN_BLOCK_STATS_PARAMETERS_MAX` and its like in `remote_protocol.x`.
+    pub const ROOM: u8 = 16;
+
+    /// An empty one.
+    pub fn new(library: &'static Library) -> Self {
+        // SAFETY: a structure of integers, pointers and doubles may be zero.
+        let empty: bindings::virTypedParameter = unsafe { std::mem::zeroed() };
+        Self { library, parameters: [empty; Self::ROOM as usize] }
+    }
+
+    /// Where a call may write `ROOM` parameters.
+    pub fn pointer(&mut self) -> bindings::virTypedParameterPtr {
+        self.parameters.as_mut_ptr()
+    }
+
+    /// The first `count` parameters, which a call has written.
+    pub fn first(&self, count: c_int) -> &[bindings::virTypedParameter] {
+        let count = usize::try_from(count).unwrap_or_default();
+        &self.parameters[..count.min(self.parameters.len())]
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: every entry is zero or one that libvirt wrote, whose text nobody uses any more; others are left alone.
+        unsafe { (self.library.api.virTypedParamsClear)(self.pointer(), c_int::from(Self::ROOM)) };
+    }
+}
 
 /// The value of a parameter.
 pub enum Value<'a> {
@@ -48,7 +87,8 @@ pub fn bytes_until_nul(field: &[c_char]) -> &[u8] {
 /// The value of a parameter.
 pub fn value_of(parameter: &bindings::virTypedParameter) -> Value<'_> {
     let value = &parameter.value;
-    // SAFETY: `type_` tells which member of the union libvirt wrote.
+    // SAFETY: `type_` tells which member of the union libvirt wrote, and a text that is not null ends with a NUL byte and
+    // is freed with its parameter.
     unsafe {
         match parameter.type_.cast_unsigned() {
             bindings::VIR_TYPED_PARAM_INT => Value::Number(f64::from(value.i)),
@@ -65,14 +105,14 @@ pub fn value_of(parameter: &bindings::virTypedParameter) -> Value<'_> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
 /// The nearest double.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
 pub fn to_double(value: u64) -> f64 {
     value as f64
 }
 
-#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
 /// The nearest double.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
 pub fn signed_to_double(value: i64) -> f64 {
     value as f64
 }
@@ -88,7 +128,7 @@ mod tests {
         // SAFETY: a structure of integers, pointers and doubles may be zero.
         let mut parameter: bindings::virTypedParameter = unsafe { std::mem::zeroed() };
         for (slot, byte) in parameter.field.iter_mut().zip(name.bytes()) {
-            *slot = byte.cast_signed();
+            *slot = c_char::from_ne_bytes([byte]);
         }
         parameter.type_ = kind.cast_signed();
         parameter
@@ -122,9 +162,29 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_holds_what_was_written_and_gives_its_texts_back() {
+        unsafe extern "C" {
+            fn strdup(text: *const c_char) -> *mut c_char;
+        }
+        let library = crate::library::library().expect("libvirt's client library is installed");
+        let mut buffer = Buffer::new(library);
+        // SAFETY: a NUL-terminated text.
+        let text = unsafe { strdup(c"qcow2".as_ptr()) };
+        buffer.parameters[0] = parameter("errs", bindings::VIR_TYPED_PARAM_INT);
+        buffer.parameters[1] = parameter("format", bindings::VIR_TYPED_PARAM_STRING);
+        buffer.parameters[1].value = ParameterValue { s: text };
+        assert!(matches!(value_of(&buffer.first(2)[1]), Value::Text(b"qcow2")));
+        assert_eq!([-1, 0, 1, 17].map(|count| buffer.first(count).len()), [0, 0, 1, 16]);
+        // SAFETY: as when it is dropped, which does it again.
+        unsafe { (library.api.virTypedParamsClear)(buffer.pointer(), c_int::from(Buffer::ROOM)) };
+        // SAFETY: the type of the entry is that of a text.
+        assert!(unsafe { buffer.parameters[1].value.s }.is_null());
+    }
+
+    #[test]
     fn a_name_that_fills_its_buffer_needs_no_terminator() {
         let mut parameter = parameter("", bindings::VIR_TYPED_PARAM_INT);
-        parameter.field.fill(b'x'.cast_signed());
+        parameter.field.fill(c_char::from_ne_bytes([b'x']));
         assert_eq!(field_name(&parameter).len(), parameter.field.len());
     }
 }

@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 
 use crate::host::HostCall;
 
-/// What a task asks about. Nothing is asked about a subject whose last call is still out.
+/// What a task asks about. While a call about a subject is out that was given up, nothing that may hang likewise is asked
+/// about it: a hung monitor keeps only what needs the monitor from being asked, and any other call everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// One run of one domain: its UUID and its id on this host.

@@ -86,7 +86,8 @@ pub struct Reading {
     pub is_busy: bool,
 }
 
-/// Reads one domain's values; each method makes its calls one after the other.
+/// Reads one domain's values; each method makes its calls one after the other. When nobody waits for them any more, it
+/// makes no other that needs the monitor.
 #[derive(Clone)]
 pub struct Reader {
     /// Whose.
@@ -262,7 +263,7 @@ impl Reader {
             self.strip(&mut reading.row, BALLOON_FIELDS);
         }
         // The other calls have no NOWAIT: they are made only when the guest has just answered.
-        if has_answered != Some(true) || reading.is_gone {
+        if has_answered != Some(true) || reading.is_gone || log.is_closed() {
             return reading;
         }
         if step.lone_disk
@@ -271,7 +272,7 @@ impl Reader {
             let values = domain_calls::block(&self.domain, 0, target, log, &self.dictionary);
             self.keep_device(&mut reading, log, values);
         }
-        if step.job && !reading.is_gone {
+        if step.job && !reading.is_gone && !log.is_closed() {
             let values = domain_calls::job(&self.domain, log, &self.dictionary);
             self.keep(&mut reading, log, values);
         }
@@ -286,7 +287,7 @@ impl Reader {
         let core = groups & CORE_GROUPS;
         if values.is_err() && core != 0 && core != groups {
             self.keep(reading, log, values);
-            if reading.is_gone || !self.domain.connection().is_alive() {
+            if reading.is_gone || log.is_closed() || !self.domain.connection().is_alive() {
                 return false;
             }
             values = bulk(core);
@@ -318,11 +319,14 @@ impl Reader {
         }
         if step.blocks {
             for (index, target) in self.devices.disks.iter().enumerate() {
+                if log.is_closed() {
+                    return reading;
+                }
                 let values = domain_calls::block(domain, index, target, log, dictionary);
                 self.keep_device(&mut reading, log, values);
             }
         }
-        if step.job {
+        if step.job && !log.is_closed() {
             self.keep(&mut reading, log, domain_calls::job(domain, log, dictionary));
         }
         reading
