@@ -71,6 +71,8 @@ export interface ScraperOptions {
   readonly onCollection: (collection: Collection) => void;
   readonly build: BuildInformation;
   readonly log: LogWriter;
+  /** Takes the secrets of the connection out of what libvirt says about a failure. */
+  readonly hideSecrets: (text: string) => string;
 }
 
 /** What a scrape asks for; what is left out is as the options say. */
@@ -372,7 +374,11 @@ export class Scraper {
     this.#self.countFailure(failure.code === 0 ? "timeout" : kind, failure);
     const { handle } = failure;
     const instance = handle === undefined ? undefined : this.#roster.record(handle).name;
-    conditions.set(...failureCondition(failure, instance));
+    conditions.set(...failureCondition(this.#withoutSecrets(failure), instance));
+  }
+
+  #withoutSecrets(failure: CallFailure): CallFailure {
+    return { ...failure, message: this.#options.hideSecrets(failure.message) };
   }
 
   /** Statistics that name a device which the definition lacks: it was attached a moment ago. */
@@ -394,7 +400,7 @@ export class Scraper {
   ): Promise<Collection> {
     const kind = failure.call === "virConnectOpenReadOnly" ? "connection" : "survey";
     this.#self.countFailure(kind, failure);
-    const reason = explainFailure(failure);
+    const reason = explainFailure(this.#withoutSecrets(failure));
     this.#conditions.report(
       new Map([["libvirt", {
         level: "error",

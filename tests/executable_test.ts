@@ -256,6 +256,33 @@ Deno.test("a password in the URI is shown nowhere", async () => {
   assert.doesNotMatch(`${wrong.errorOutput}${errorOutput}${body}`, /sesame/);
 });
 
+Deno.test("a password that ssh repeats in its complaints is shown nowhere", async () => {
+  await using folder = await createTestFolder();
+  // ssh gets the user and the password as the name to log in with, and says so when it is refused.
+  const ssh = await folder.write("ssh", '#!/bin/sh\necho "$2@127.0.0.1: denied" >&2\nexit 255\n');
+  await Deno.chmod(ssh, 0o755);
+  const uri = `qemu+ssh://user:sesame@127.0.0.1/system?command=${ssh}`;
+  const target = ["--probe.target", `other=${uri}&x=1`];
+  const args = ["--uri", uri, ...target, "--log", "-", "--log.level", "debug"];
+  await using exporter = await startExecutable(args, { folder });
+  await eventually(
+    "ssh has complained",
+    async () => (await exporter.get("/-/ready")).body.includes("user:***@127.0.0.1: denied"),
+  );
+  const paths = ["/", "/metrics", "/-/ready", "/probe?target=other", "/probe?target=qemu"];
+  const pages = await Promise.all(paths.map((path) => exporter.get(path)));
+  assert.match(pages[0]?.body ?? "", /user:\*\*\*@127\.0\.0\.1: denied/);
+  const { errorOutput } = await exporter.stop();
+  assert.match(errorOutput, /user:\*\*\*@127\.0\.0\.1: denied/);
+  const all = [
+    errorOutput,
+    ...pages.map(({ body, headers }) => body + JSON.stringify([...headers])),
+  ];
+  assert.doesNotMatch(all.join("\n"), /sesame/);
+  const once = await runExecutable(["--once", "--format", "table", "--uri", uri], { folder });
+  assert.doesNotMatch(`${once.output}${once.errorOutput}`, /sesame/);
+});
+
 Deno.test("a port in use ends it with one line that names the address and suggests another", async () => {
   await using folder = await createTestFolder();
   using occupant = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -355,6 +355,27 @@ Deno.test("failed calls are counted by function and code and logged when they be
   ]);
 });
 
+Deno.test("no secret that libvirt repeats in a failure leaves the scrape", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const told: unknown[] = [];
+  const take = (message: string, fields?: unknown): void => void told.push(message, fields);
+  const scraper = newScraper(hypervisor, {
+    log: { debug: take, info: take, warn: take, error: take },
+    hideSecrets: (text) => text.replaceAll("sesame", "***"),
+  });
+  const message = "user:sesame@host: no route";
+  hypervisor.failures = [
+    { call: "virDomainGetCPUStats", code: 55, origin: 10, message, count: 1, handle: 0 },
+  ];
+  told.push(decodePage((await scraper.scrape()).page("text")), scraper.summary);
+  hypervisor.refusal = { ...REFUSED, message };
+  const { parts, ...collection } = await scraper.scrape();
+  told.push(parts.reason, collection, scraper.summary);
+  const text = JSON.stringify(told);
+  assert.ok(!text.includes("sesame"), text);
+  assert.ok(text.split("user:***@host: no route").length > 4, text);
+});
+
 Deno.test("an instance whose definition there was no time to read is left out and counted, and comes next", async () => {
   const hypervisor = new FakeHypervisor([fakeDomain(1)]);
   const scraper = newScraper(hypervisor, { timeoutMilliseconds: 100 });
