@@ -569,6 +569,30 @@ export function redactUri(text: string): string {
     : text.replace(/:.*@/s, ":***@");
 }
 
+/**
+ * Makes what hides the password of a URI in texts that come from libvirt, which may repeat it: `ssh` gets user and password
+ * as the name to log in with, and its complaints come back as libvirt's.
+ *
+ * @returns a function that leaves texts alone when the URI has no password
+ */
+export function createPasswordHider(uri: string): (text: string) => string {
+  const password = /^[^/]*:\/\/[^@/?#:]*:(?<password>[^@/?#]+)@/.exec(uri)?.groups?.password;
+  if (password === undefined) return (text) => text;
+  // The longer form first, as the other one may be a part of it.
+  const forms = [...new Set([password, decodePercent(password)])]
+    .sort((one, other) => other.length - one.length);
+  return (text) => forms.reduce((shown, form) => shown.replaceAll(form, "***"), text);
+}
+
+/** Decodes what is encoded, as libvirt's parser does, and leaves the rest. */
+function decodePercent(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 const DURATION_FORM =
   /^(?=\d)(?:(?<hours>\d+)h)?(?:(?<minutes>\d+)m)?(?:(?<seconds>\d+(?:\.\d+)?)s)?(?:(?<milliseconds>\d+)ms)?$/;
 

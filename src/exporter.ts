@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Collection, CollectionParts } from "./collection.ts";
-import { type Config, type OnceFormat, redactUri } from "./config.ts";
+import { type Config, createPasswordHider, type OnceFormat, redactUri } from "./config.ts";
 import { domainStartSeconds } from "./libvirt/domain_start.ts";
 import type { Hypervisor } from "./libvirt/hypervisor.ts";
 import { openDatagramSender, openHypervisor } from "./libvirt/native.ts";
@@ -252,6 +252,7 @@ async function openTarget(
     onCollection,
     build: buildInfo(),
     log,
+    hideSecrets: createPasswordHider(uri),
   });
   return { hypervisor, scraper };
 }

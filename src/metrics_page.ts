@@ -13,6 +13,8 @@ import { scrapeTimeoutMilliseconds } from "./web/scrape_timeout.ts";
 /** Names longer than this are cut in messages: a request may hold anything. */
 const MAXIMUM_NAME_LENGTH = 60;
 
+const NO_ROOM = "Too many different choices of collectors at once, try again later";
+
 /**
  * The page of metrics: a scrape for each request, in the format and the coding that the client wants most. `collect[]` in the
  * query restricts it to some of the collectors that are on.
@@ -25,10 +27,12 @@ export function createMetricsPage(scraper: Scraper, collectors: readonly Collect
     const names = collectParameter(query);
     const problem = problemWith(collectors, names);
     if (problem !== undefined) return textPage(400, problem);
+    const restricted = restrict(collectors, names);
+    if (!scraper.hasRoomFor(restricted)) return textPage(503, NO_ROOM, { "Retry-After": "1" });
     const format = chooseFormat(headers["accept"]);
     const timeout = scrapeTimeoutMilliseconds(headers["x-prometheus-scrape-timeout-seconds"]);
     const collection = await scraper.scrape({
-      collectors: restrict(collectors, names),
+      collectors: restricted,
       format,
       timeoutMilliseconds: timeout,
     });

@@ -35,6 +35,7 @@ import {
   type Phase,
   SelfMetrics,
 } from "./metrics/self.ts";
+import { Turns } from "./turns.ts";
 
 /** A definition is read again after this long at the latest, in case an event was missed. */
 const MAXIMUM_DEFINITION_AGE_MILLISECONDS = 5 * 60_000;
@@ -49,8 +50,21 @@ const CALL_SHARE = 0.5;
 /** Share of the time that is left after the survey, which may have waited long for libvirt, to read definitions. */
 const DEFINITIONS_SHARE = 0.5;
 
-/** Collections kept for `--scrape.min-interval`, one for each choice of collectors. */
-const MAXIMUM_KEPT_COLLECTIONS = 8;
+/**
+ * Choices of collectors, besides the usual one, for which there may be collections at the same time or within
+ * `--scrape.min-interval`. There are as many choices as there are subsets, so without a bound one client could keep libvirt
+ * at work and every other scrape waiting.
+ */
+const MAXIMUM_CHOICES = 8;
+
+/**
+ * Time that a collection has at least, in milliseconds, where the configured time is not less: whoever asks says how long it
+ * waits, but others share the answer, and a survey that libvirt cannot answer in time costs the connection.
+ */
+const MINIMUM_COLLECTION_MILLISECONDS = 500;
+
+/** Share of the configured time below which a scrape counts as hurried. */
+const HURRIED_SHARE = 0.5;
 
 /** How scrapes are made. */
 export interface ScraperOptions {
@@ -71,6 +85,8 @@ export interface ScraperOptions {
   readonly onCollection: (collection: Collection) => void;
   readonly build: BuildInformation;
   readonly log: LogWriter;
+  /** Takes the secrets of the connection out of what libvirt says about a failure. */
+  readonly hideSecrets: (text: string) => string;
 }
 
 /** What a scrape asks for; what is left out is as the options say. */
@@ -107,6 +123,12 @@ const NOTHING_COLLECTED: ScrapeSummary = {
   problems: [],
 };
 
+/** A collection, made or under way, with whether it had less time than one that nobody hurried. */
+interface Shared<Result> {
+  readonly collection: Result;
+  readonly isHurried: boolean;
+}
+
 /**
  * Makes scrapes. The only part of the exporter that talks to libvirt. Scrapes at the same time share one collection,
  * and each answers in time whatever libvirt does. Collections for different collectors take turns.
@@ -119,11 +141,11 @@ export class Scraper {
   readonly #labelTexts: LabelTexts;
   #dictionary = new Dictionary();
   /** By choice of collectors: the collection that is under way, or waits for its turn. */
-  readonly #running = new Map<string, Promise<Collection>>();
-  readonly #latest = new Map<string, Collection>();
+  readonly #running = new Map<string, Shared<Promise<Collection>>>();
+  readonly #latest = new Map<string, Shared<Collection>>();
+  readonly #turns = new Turns();
+  readonly #usualKey: string;
   #summary: ScrapeSummary = NOTHING_COLLECTED;
-  /** Kept when the collection before has ended. */
-  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: ScraperOptions) {
     this.#options = options;
@@ -131,6 +153,20 @@ export class Scraper {
     this.#conditions = new ConditionLog(options.log);
     this.#roster = new Roster(MAXIMUM_DEFINITION_AGE_MILLISECONDS, options.startSecondsOf);
     this.#labelTexts = new LabelTexts(options.identity);
+    this.#usualKey = keyOf(options.collectors);
+  }
+
+  /**
+   * Whether a scrape for these collectors may be made now: always for the usual ones, and for others unless there are too
+   * many other choices already.
+   */
+  hasRoomFor(collectors: readonly Collector[]): boolean {
+    const key = keyOf(collectors);
+    if (key === this.#usualKey) return true;
+    const kept = [...this.#latest].filter(([, { collection }]) => this.#isFresh(collection));
+    const choices = new Set([...this.#running.keys(), ...kept.map(([choice]) => choice)]);
+    choices.delete(this.#usualKey);
+    return choices.has(key) || choices.size < MAXIMUM_CHOICES;
   }
 
   /**
@@ -143,15 +179,16 @@ export class Scraper {
       this.#options.timeoutMilliseconds,
       request.timeoutMilliseconds ?? Infinity,
     );
-    const key = collectors.map(({ name }) => name).join(" ");
-    const recent = this.#recent(key);
+    const key = keyOf(collectors);
+    const isHurried = timeout < this.#options.timeoutMilliseconds * HURRIED_SHARE;
+    const recent = this.#recent(key, isHurried);
     if (recent !== undefined) return recent;
-    let running = this.#running.get(key);
-    if (running === undefined) {
-      running = this.#start(key, collectors, format, timeout);
-      this.#running.set(key, running);
-    }
-    return await withinTime(running, timeout) ?? await this.#unanswered(timeout);
+    const running = this.#running.get(key);
+    // Who has time must not get what somebody without any has left of a page.
+    const collection = running !== undefined && (isHurried || !running.isHurried)
+      ? running.collection
+      : this.#begin(key, isHurried, collectors, format, timeout);
+    return await withinTime(collection, timeout) ?? await this.#unanswered(timeout);
   }
 
   /** What the last collection found, without asking libvirt. */
@@ -161,53 +198,72 @@ export class Scraper {
     return { ...this.#summary, problems: conditions.map(conditionText) };
   }
 
-  #recent(key: string): Collection | undefined {
+  #recent(key: string, isHurried: boolean): Collection | undefined {
     const latest = this.#latest.get(key);
-    if (latest === undefined || latest.parts.unread > 0) return undefined;
-    return latest.ageMilliseconds < this.#options.minimumIntervalMilliseconds ? latest : undefined;
+    if (latest === undefined || (latest.isHurried && !isHurried)) return undefined;
+    const { collection } = latest;
+    return collection.parts.unread === 0 && this.#isFresh(collection) ? collection : undefined;
   }
 
-  async #start(
+  #isFresh({ ageMilliseconds }: Collection): boolean {
+    return ageMilliseconds < this.#options.minimumIntervalMilliseconds;
+  }
+
+  #begin(
     key: string,
+    isHurried: boolean,
     collectors: readonly Collector[],
     format: ExpositionFormat,
     timeout: number,
   ): Promise<Collection> {
+    const collection = this.#start(collectors, format, timeout).then((made) => {
+      if (made.wasMade) this.#keep(key, { collection: made.collection, isHurried });
+      return made.collection;
+    }).finally(() => {
+      if (this.#running.get(key) === shared) this.#running.delete(key);
+    });
+    const shared = { collection, isHurried };
+    this.#running.set(key, shared);
+    return collection;
+  }
+
+  async #start(
+    collectors: readonly Collector[],
+    format: ExpositionFormat,
+    timeout: number,
+  ): Promise<{ readonly collection: Collection; readonly wasMade: boolean }> {
     const until = performance.now() + timeout;
-    const before = this.#turn;
-    let endTurn = (): void => {};
-    this.#turn = new Promise<void>((resolve) => endTurn = resolve);
+    await this.#turns.take(keyOf(collectors) === this.#usualKey);
     try {
-      await before;
       const rest = until - performance.now();
       // Whoever asked has been answered already.
-      if (rest <= 0) return await this.#unanswered(timeout);
+      if (rest <= 0) return { collection: await this.#unanswered(timeout), wasMade: false };
       this.#self.countCollection();
-      const collection = await this.#collect(collectors, format, rest);
-      this.#keep(key, collection);
+      const least = Math.min(MINIMUM_COLLECTION_MILLISECONDS, this.#options.timeoutMilliseconds);
+      const collection = await this.#collect(collectors, format, Math.max(rest, least));
       const { isUp, reason, instances, unread } = collection.parts;
       this.#summary = { isUp, reason, instances, unread, collectedAt: new Date(), problems: [] };
       this.#options.onCollection(collection);
-      return collection;
+      return { collection, wasMade: true };
     } catch (error) {
       // A defect must cost no more than this one page.
       this.#self.countError("internal");
       const reason = `Internal error: ${error instanceof Error ? error.message : String(error)}`;
       this.#conditions.report(new Map([["internal", { level: "error", message: reason }]]));
-      return await this.#without(reason, {});
+      return { collection: await this.#without(reason, {}), wasMade: false };
     } finally {
-      this.#running.delete(key);
-      endTurn();
+      this.#turns.end();
     }
   }
 
   /** A collection that no later scrape may share would only take memory. */
-  #keep(key: string, collection: Collection): void {
+  #keep(key: string, made: Shared<Collection>): void {
     if (this.#options.minimumIntervalMilliseconds === 0) return;
     this.#latest.delete(key);
-    this.#latest.set(key, collection);
+    this.#latest.set(key, made);
     for (const oldest of this.#latest.keys()) {
-      if (this.#latest.size <= MAXIMUM_KEPT_COLLECTIONS) return;
+      // One for each choice, and one for the usual collectors.
+      if (this.#latest.size <= MAXIMUM_CHOICES + 1) return;
       this.#latest.delete(oldest);
     }
   }
@@ -372,7 +428,11 @@ export class Scraper {
     this.#self.countFailure(failure.code === 0 ? "timeout" : kind, failure);
     const { handle } = failure;
     const instance = handle === undefined ? undefined : this.#roster.record(handle).name;
-    conditions.set(...failureCondition(failure, instance));
+    conditions.set(...failureCondition(this.#withoutSecrets(failure), instance));
+  }
+
+  #withoutSecrets(failure: CallFailure): CallFailure {
+    return { ...failure, message: this.#options.hideSecrets(failure.message) };
   }
 
   /** Statistics that name a device which the definition lacks: it was attached a moment ago. */
@@ -394,7 +454,7 @@ export class Scraper {
   ): Promise<Collection> {
     const kind = failure.call === "virConnectOpenReadOnly" ? "connection" : "survey";
     this.#self.countFailure(kind, failure);
-    const reason = explainFailure(failure);
+    const reason = explainFailure(this.#withoutSecrets(failure));
     this.#conditions.report(
       new Map([["libvirt", {
         level: "error",
@@ -441,6 +501,11 @@ export class Scraper {
       }),
     );
   }
+}
+
+/** What tells choices of collectors apart. */
+function keyOf(collectors: readonly Collector[]): string {
+  return collectors.map(({ name }) => name).join(" ");
 }
 
 /** The state of the connection is known without libvirt; only a defect keeps it longer. */

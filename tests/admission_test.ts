@@ -78,3 +78,23 @@ Deno.test("createAdmission() begins to count anew only when the rate limit has c
   }
   assert.deepEqual(statuses, [200, 429, 200, 200, 200]);
 });
+
+Deno.test("createAdmission() says nothing of a client that has gone before its login was looked at", async () => {
+  const refusals: Refusal[] = [];
+  const admission = createAdmission({
+    verifyPassword: () => new Promise(() => {}),
+    onRefusal: (refusal) => refusals.push(refusal),
+  });
+  const client = new AbortController();
+  const answer = admission.refuse(
+    { ...OPEN_WEB_SETTINGS, users: USERS },
+    {
+      headers: { authorization: basic("alice:right") },
+      socket: { remoteAddress: "10.0.0.1" } as IncomingMessage["socket"],
+    },
+    client.signal,
+  );
+  client.abort();
+  assert.equal((await answer)?.status, 429);
+  assert.deepEqual(refusals, []);
+});

@@ -71,7 +71,28 @@ Deno.test("parseAlternativeNames() does not take a name with a comma for two", (
 });
 
 Deno.test("parseAlternativeNames() finds no name in a text of another form", () => {
-  for (const text of ["", "prom.example", "DNS:a, prom.example", 'DNS:a"b', "DNS:a,DNS:b"]) {
-    assert.deepEqual(parseAlternativeNames(text), [], text);
+  for (
+    const text of [
+      "",
+      "prom.example",
+      "DNS:a, prom.example",
+      'DNS:a"b',
+      "DNS:a,DNS:b",
+      'DNS:prom.example, DNS:"\\x"',
+      'DNS:"a\nb"',
+    ]
+  ) assert.deepEqual(parseAlternativeNames(text), [], text);
+});
+
+Deno.test("refuseClient() throws for no name that a client puts into its certificate", () => {
+  const policy = {
+    clientAuthType: "RequireAnyClientCert",
+    clientAllowedNames: ["fe80::1%eth0"],
+  } as const;
+  for (const name of ["fe80::1%a", "fe80::1%25a", "::1%]", "::", '"\\u12"', "[", "%", "é"]) {
+    const certificate = { subjectaltname: `DNS:${name}` };
+    assert.match(refuseClient(policy, { ...KNOWN, certificate }) ?? "", /client_allowed_sans/);
   }
+  const certificate = { subjectaltname: "DNS:fe80::1%eth0" };
+  assert.equal(refuseClient(policy, { ...KNOWN, certificate }), undefined);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   configFromFlags,
+  createPasswordHider,
   FLAGS,
   type GivenFlags,
   InvalidValueError,
@@ -333,6 +334,22 @@ Deno.test("redactUri() hides a password and nothing else of a valid URI", () => 
     ["user:secret@host", "user:***@host"],
   ];
   for (const [text, shown] of cases) assert.equal(redactUri(text), shown);
+});
+
+Deno.test("createPasswordHider() hides a URI's password in whatever repeats it, as it is given and decoded", () => {
+  const cases: readonly [uri: string, text: string, shown: string][] = [
+    ["qemu+ssh://user:secret@host/system", "user:secret@host: denied", "user:***@host: denied"],
+    ["qemu+ssh://user:secret@host/system", "-l user:secret secret", "-l user:*** ***"],
+    ["qemu+ssh://:a$&b@host/system", "'a$&b'", "'***'"],
+    ["qemu+ssh://user:a%20b@host/system", "a b, a%20b", "***, ***"],
+    ["qemu+ssh://user:a%zz@host/system", "a%zz", "***"],
+    ["qemu+ssh://user:a:b@host/system", "a:b", "***"],
+    ["qemu+ssh://user:@host/system", "user:@host", "user:@host"],
+    ["qemu+ssh://user@host/system", "user@host", "user@host"],
+    ["qemu:///system?x=a:b@c", "a:b@c", "a:b@c"],
+    ["test:///default", "test:///default", "test:///default"],
+  ];
+  for (const [uri, text, shown] of cases) assert.equal(createPasswordHider(uri)(text), shown);
 });
 
 Deno.test("quote() keeps a value on one line of printable characters, at most 200 of them", () => {

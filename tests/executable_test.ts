@@ -102,8 +102,10 @@ async function withoutClientLibrary(folder: TestFolder): Promise<Readonly<Record
   return { LD_LIBRARY_PATH: folder.path };
 }
 
-/** A daemon that takes connections and says nothing. */
-function startSilentDaemon(folder: TestFolder): Disposable & { readonly uri: string } {
+/** A daemon that takes connections, counts them, and says nothing. */
+function startSilentDaemon(
+  folder: TestFolder,
+): Disposable & { readonly uri: string; connections(): number } {
   const path = `${folder.path}/silent`;
   const listener = Deno.listen({ transport: "unix", path });
   const connections: Deno.Conn[] = [];
@@ -112,6 +114,7 @@ function startSilentDaemon(folder: TestFolder): Disposable & { readonly uri: str
   })().catch(() => {});
   return {
     uri: `qemu+unix:///system?socket=${path}`,
+    connections: () => connections.length,
     [Symbol.dispose](): void {
       listener.close();
       for (const connection of connections) connection.close();
@@ -254,6 +257,33 @@ Deno.test("a password in the URI is shown nowhere", async () => {
   const { errorOutput } = await exporter.stop();
   assert.match(errorOutput, /user:\*\*\*@/);
   assert.doesNotMatch(`${wrong.errorOutput}${errorOutput}${body}`, /sesame/);
+});
+
+Deno.test("a password that ssh repeats in its complaints is shown nowhere", async () => {
+  await using folder = await createTestFolder();
+  // ssh gets the user and the password as the name to log in with, and says so when it is refused.
+  const ssh = await folder.write("ssh", '#!/bin/sh\necho "$2@127.0.0.1: denied" >&2\nexit 255\n');
+  await Deno.chmod(ssh, 0o755);
+  const uri = `qemu+ssh://user:sesame@127.0.0.1/system?command=${ssh}`;
+  const target = ["--probe.target", `other=${uri}&x=1`];
+  const args = ["--uri", uri, ...target, "--log", "-", "--log.level", "debug"];
+  await using exporter = await startExecutable(args, { folder });
+  await eventually(
+    "ssh has complained",
+    async () => (await exporter.get("/-/ready")).body.includes("user:***@127.0.0.1: denied"),
+  );
+  const paths = ["/", "/metrics", "/-/ready", "/probe?target=other", "/probe?target=qemu"];
+  const pages = await Promise.all(paths.map((path) => exporter.get(path)));
+  assert.match(pages[0]?.body ?? "", /user:\*\*\*@127\.0\.0\.1: denied/);
+  const { errorOutput } = await exporter.stop();
+  assert.match(errorOutput, /user:\*\*\*@127\.0\.0\.1: denied/);
+  const all = [
+    errorOutput,
+    ...pages.map(({ body, headers }) => body + JSON.stringify([...headers])),
+  ];
+  assert.doesNotMatch(all.join("\n"), /sesame/);
+  const once = await runExecutable(["--once", "--format", "table", "--uri", uri], { folder });
+  assert.doesNotMatch(`${once.output}${once.errorOutput}`, /sesame/);
 });
 
 Deno.test("a port in use ends it with one line that names the address and suggests another", async () => {
@@ -432,6 +462,89 @@ Deno.test("malformed HTTP is answered 400 and costs nobody else anything", async
   assert.equal(valueOf(await exporter.scrape(), "libvirt_nova_up"), 1);
   const { errorOutput } = await exporter.stop();
   assert.doesNotMatch(errorOutput, /level=(warn|error)/);
+});
+
+Deno.test("a request chooses among the targets to probe by their names, and gives no URI", async () => {
+  await using folder = await createTestFolder();
+  using daemon = startSilentDaemon(folder);
+  const args = ["--uri", DEFAULT, "--log", "-", "--libvirt.timeout", "50ms"];
+  const target = ["--probe.target", `allowed=${daemon.uri}`];
+  await using exporter = await startExecutable([...args, ...target], { folder });
+  const uri = encodeURIComponent(daemon.uri);
+  for (
+    const query of [
+      "",
+      `target=${uri}`,
+      `target=${daemon.uri}`,
+      `target=allowed&target=${uri}`,
+      `target=${uri}&target=allowed`,
+      `target=allowed%3D${uri}`,
+      `target=allowed%00`,
+      `target=ALLOWED`,
+      `target=constructor`,
+      `uri=${uri}`,
+      `target=test%3A%2F%2F%2Fdefault`,
+    ]
+  ) {
+    const { status, body } = await exporter.get(`/probe?${query}`);
+    assert.equal(status, 400, query);
+    assert.match(body, /: \/probe\?target= with one of allowed\n$/);
+  }
+  await exporter.get(`/metrics?target=${uri}&uri=${uri}`);
+  assert.equal(daemon.connections(), 0);
+  const { status, body } = await exporter.get(
+    `/probe?target=allowed&uri=${encodeURIComponent(DEFAULT)}`,
+  );
+  assert.deepEqual([status, valueOf(parsePage(body), "libvirt_nova_up")], [200, 0]);
+  await eventually("the target is asked", () => Promise.resolve(daemon.connections() > 0));
+});
+
+Deno.test("nothing of a request is in the head of its answer or in the log, and nothing that a terminal obeys in its body", async () => {
+  await using folder = await createTestFolder();
+  const args = ["--uri", DEFAULT, "--log", "-", "--log.level", "debug", "--path", "/m"];
+  await using exporter = await startExecutable(
+    [...args, "--probe.target", "other=test:///default"],
+    {
+      folder,
+    },
+  );
+  const evil = [
+    "%0d%0aX-Evil:%201%0d%0a%0d%0aevil",
+    "%1b[31mevil%07",
+    "%c2%9b31mevil",
+    "%e2%80%a8evil%e2%80%ae",
+  ];
+  const requests = evil.flatMap((text) => [
+    `GET /${text} HTTP/1.1\r\nHost: h`,
+    `GET /m?collect[]=${text} HTTP/1.1\r\nHost: h`,
+    `GET /m?${text} HTTP/1.1\r\nHost: h`,
+    `GET /probe?target=${text} HTTP/1.1\r\nHost: h`,
+    `GET http://${text}/nowhere HTTP/1.1\r\nHost: h`,
+    `GET / HTTP/1.1\r\nHost: ${decodeURIComponent(text).replaceAll(/[^ -~]/g, "")}`,
+    `GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: evil\r\nX-Request-Id: evil\r\nOrigin: http://evil`,
+    `TRACE /m HTTP/1.1\r\nHost: evil\r\nCookie: evil`,
+    `OPTIONS /m HTTP/1.1\r\nHost: h\r\nOrigin: http://evil\r\nAccess-Control-Request-Method: PUT`,
+    `GET /m HTTP/1.1\r\nHost: h\r\nAccept: evil/evil, application/openmetrics-text;version=evil`,
+  ]);
+  for (const request of requests) {
+    const client = await openClient(exporter.ports[0] ?? 0);
+    client.send(`${request}\r\nConnection: close\r\n\r\n`);
+    const { answers } = await client.receiveUntilClosed();
+    assert.equal(answers.length, 1, request);
+    const { headers, body } = answers[0] ?? { headers: new Map(), body: "" };
+    assert.doesNotMatch(JSON.stringify([...headers]), /evil/i, request);
+    assert.equal(headers.get("access-control-allow-origin"), undefined);
+    assert.doesNotMatch(
+      new TextDecoder().decode(Uint8Array.from(body, (byte) => byte.charCodeAt(0))),
+      /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/u,
+      request,
+    );
+  }
+  const { errorOutput } = await exporter.stop();
+  assert.doesNotMatch(errorOutput, /evil|level=(?:warn|error)/);
+  for (const line of errorOutput.trimEnd().split("\n")) {
+    assert.match(line, /^time=\S+ level=\w+ message=/);
+  }
 });
 
 Deno.test("it listens on every address that was given, and serves the path that was given", async () => {

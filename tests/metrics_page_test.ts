@@ -4,6 +4,8 @@ import { gunzipSync } from "node:zlib";
 import { cpu } from "../src/metrics/collectors/cpu.ts";
 import { scrape } from "../src/metrics/collectors/scrape.ts";
 import { state } from "../src/metrics/collectors/state.ts";
+import type { Collector } from "../src/metrics/family.ts";
+import { COLLECTORS, isSwitched } from "../src/metrics/mod.ts";
 import { createMetricsPage } from "../src/metrics_page.ts";
 import { Scraper } from "../src/scrape.ts";
 import type { Page } from "../src/web/answer.ts";
@@ -15,7 +17,7 @@ import { decodePage, scraperOptions } from "./support/scraper_options.ts";
 const ON = [state, cpu, scrape];
 
 /** Asks the page of a hypervisor with one instance. */
-function newPage(): {
+function newPage(on: readonly Collector[] = ON): {
   readonly hypervisor: FakeHypervisor;
   readonly ask: (query?: string, headers?: Record<string, string>) => Promise<Page>;
 } {
@@ -27,7 +29,7 @@ function newPage(): {
     xml: novaDomainXml({ name: "instance-1", uuid, novaName: "web" }),
     numbers: { "cpu.time": 2e9, "state.state": 1, "state.reason": 1 },
   }]);
-  const page = createMetricsPage(new Scraper(scraperOptions(hypervisor, ON)), ON);
+  const page = createMetricsPage(new Scraper(scraperOptions(hypervisor, on)), on);
   const ask = async (query = "", headers: Record<string, string> = {}): Promise<Page> =>
     await page({ method: "GET", query, headers, signal: new AbortController().signal });
   return { hypervisor, ask };
@@ -76,4 +78,25 @@ Deno.test("collect[] restricts the page, and names that are wrong are told with 
   const long = decodePage((await ask(`collect[]=${"x".repeat(10_000)}`)).chunks);
   assert.ok(long.length < 200);
   assert.equal(hypervisor.calls.length, surveys);
+});
+
+Deno.test("a client that asks for ever other collectors is told to come again, and the others get their page", async () => {
+  const on = COLLECTORS.filter(isSwitched);
+  const { hypervisor, ask } = newPage([...on, scrape]);
+  const gate = Promise.withResolvers<void>();
+  hypervisor.gate = gate.promise;
+  const choices = on.slice(1).map(({ name }) => ask(`collect[]=${on[0]?.name}&collect[]=${name}`));
+  const usual = ask();
+  gate.resolve();
+  const pages = await Promise.all(choices);
+  assert.deepEqual(
+    pages.map(({ status }) => status),
+    pages.map((_, index) => index < 8 ? 200 : 503),
+  );
+  const refused = pages.at(-1);
+  assert.equal(refused?.status, 503);
+  assert.equal(refused.headers?.["Retry-After"], "1");
+  assert.match(decodePage(refused.chunks), /^Too many different choices of collectors [^\n]+\n$/);
+  assert.match(decodePage((await usual).chunks), /^libvirt_nova_up 1$/m);
+  assert.equal((await ask(`collect[]=${on.at(-1)?.name}`)).status, 200);
 });

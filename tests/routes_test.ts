@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import type { ExporterState } from "../src/web/exporter_state.ts";
 import type { PageRequest } from "../src/web/router.ts";
 import { createRoutes } from "../src/web/routes.ts";
+import { startWebServer } from "../src/web/server.ts";
+import { fixedWebSettings, OPEN_WEB_SETTINGS } from "../src/web/web_settings.ts";
+import { SILENT } from "./support/scraper_options.ts";
 
 const STATE: ExporterState = {
   version: "1",
@@ -49,5 +52,48 @@ Deno.test("createRoutes() gives the metrics the path that was asked for, even th
     const types = await contentTypes(path);
     assert.equal(types[path], METRICS.contentType);
     assert.equal(Object.keys(types).length, 3);
+  }
+});
+
+Deno.test("no page is made, and nothing is asked of libvirt for one, before a login", async () => {
+  const made: string[] = [];
+  const note = <Made>(name: string, value: Made): Made => {
+    made.push(name);
+    return value;
+  };
+  const server = await startWebServer({
+    listenAddresses: [{ host: "127.0.0.1", port: 0 }],
+    routes: createRoutes({
+      metricsPath: "/metrics",
+      metrics: () => Promise.resolve(note("metrics", METRICS)),
+      state: () => note("state", STATE),
+      onReadinessAsked: () => note("readiness", undefined),
+      further: new Map([["/probe", () => Promise.resolve(note("probe", METRICS))]]),
+    }),
+    settings: fixedWebSettings({ ...OPEN_WEB_SETTINGS, users: new Map([["alice", "hash"]]) }),
+    verifyPassword: (password) => Promise.resolve(new TextDecoder().decode(password) === "right"),
+    log: SILENT,
+  });
+  try {
+    const [address] = server.addresses;
+    const origin = `http://127.0.0.1:${address !== undefined && "port" in address && address.port}`;
+    const statusOf = async (path: string, password?: string): Promise<number> => {
+      const authorization = `Basic ${btoa(`alice:${password}`)}`;
+      const headers = new Headers(password === undefined ? {} : { authorization });
+      const response = await fetch(`${origin}${path}`, { headers });
+      await response.body?.cancel();
+      return response.status;
+    };
+    const paths = ["/", "/-/healthy", "/-/ready", "/metrics", "/probe", "/nowhere"];
+    for (const path of paths) {
+      assert.deepEqual([await statusOf(path), await statusOf(path, "wrong")], [401, 401], path);
+    }
+    assert.deepEqual(made, []);
+    for (const path of paths) {
+      assert.equal(await statusOf(path, "right"), path === "/nowhere" ? 404 : 200);
+    }
+    assert.deepEqual(made, ["state", "readiness", "state", "metrics", "probe"]);
+  } finally {
+    await server.close(0);
   }
 });

@@ -9,7 +9,8 @@ import {
 } from "../src/libvirt/hypervisor.ts";
 import { scrape } from "../src/metrics/collectors/scrape.ts";
 import { seed } from "../src/metrics/collectors/seed.ts";
-import { COLLECTORS } from "../src/metrics/mod.ts";
+import type { Collector } from "../src/metrics/family.ts";
+import { COLLECTORS, isSwitched } from "../src/metrics/mod.ts";
 import { Scraper } from "../src/scrape.ts";
 import { type FakeDomain, FakeHypervisor } from "./support/fake_hypervisor.ts";
 import { novaDomainXml, numberedUuid } from "./support/nova_domain.ts";
@@ -355,6 +356,27 @@ Deno.test("failed calls are counted by function and code and logged when they be
   ]);
 });
 
+Deno.test("no secret that libvirt repeats in a failure leaves the scrape", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const told: unknown[] = [];
+  const take = (message: string, fields?: unknown): void => void told.push(message, fields);
+  const scraper = newScraper(hypervisor, {
+    log: { debug: take, info: take, warn: take, error: take },
+    hideSecrets: (text) => text.replaceAll("sesame", "***"),
+  });
+  const message = "user:sesame@host: no route";
+  hypervisor.failures = [
+    { call: "virDomainGetCPUStats", code: 55, origin: 10, message, count: 1, handle: 0 },
+  ];
+  told.push(decodePage((await scraper.scrape()).page("text")), scraper.summary);
+  hypervisor.refusal = { ...REFUSED, message };
+  const { parts, ...collection } = await scraper.scrape();
+  told.push(parts.reason, collection, scraper.summary);
+  const text = JSON.stringify(told);
+  assert.ok(!text.includes("sesame"), text);
+  assert.ok(text.split("user:***@host: no route").length > 4, text);
+});
+
 Deno.test("an instance whose definition there was no time to read is left out and counted, and comes next", async () => {
   const hypervisor = new FakeHypervisor([fakeDomain(1)]);
   const scraper = newScraper(hypervisor, { timeoutMilliseconds: 100 });
@@ -552,6 +574,78 @@ Deno.test("a scrape whose turn comes too late is not made", async () => {
   assert.equal((await first).parts.isUp, true);
   await scraper.scrape();
   assert.equal(hypervisor.calls.filter((call) => call === "survey").length, 2);
+});
+
+Deno.test("a client that gives a scrape no time costs neither the connection nor another's page", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const surveys: number[] = [];
+  const { survey } = hypervisor;
+  hypervisor.survey = (question) => {
+    surveys.push(question.timeoutMilliseconds);
+    return survey.call(hypervisor, question);
+  };
+  const gate = Promise.withResolvers<void>();
+  hypervisor.gate = gate.promise;
+  const scraper = newScraper(hypervisor, { minimumIntervalMilliseconds: 60_000 });
+  const hurried = scraper.scrape({ timeoutMilliseconds: 1 });
+  const [patient, another, second] = [
+    scraper.scrape(),
+    scraper.scrape(),
+    scraper.scrape({ timeoutMilliseconds: 9_000 }),
+  ];
+  assert.match((await hurried).parts.reason ?? "", /did not end within 1 ms/);
+  gate.resolve();
+  assert.equal((await patient).parts.isUp, true);
+  assert.equal(await patient, await another);
+  assert.equal(await patient, await second);
+  const [first = 0, next = 0, ...more] = surveys;
+  assert.ok(first > 1 && first <= 450, `${first}`);
+  assert.ok(next > 450, `${next}`);
+  assert.deepEqual(more, []);
+  // It may have what others have waited for.
+  assert.equal(await scraper.scrape({ timeoutMilliseconds: 1 }), await patient);
+});
+
+Deno.test("what a hurried scrape has found is not kept for those who have time", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const scraper = newScraper(hypervisor, { minimumIntervalMilliseconds: 60_000 });
+  const hurried = await scraper.scrape({ timeoutMilliseconds: 4_000 });
+  assert.equal(await scraper.scrape({ timeoutMilliseconds: 3_000 }), hurried);
+  const patient = await scraper.scrape();
+  assert.notEqual(patient, hurried);
+  assert.equal(await scraper.scrape({ timeoutMilliseconds: 6_000 }), patient);
+  assert.equal(hypervisor.calls.filter((call) => call === "survey").length, 2);
+});
+
+Deno.test("however many choices of collectors are asked for, few are made, and the usual one is the next", async () => {
+  const chosen = COLLECTORS.filter(isSwitched).map((one) => [one]);
+  assert.ok(chosen.length > 9);
+  for (const minimumIntervalMilliseconds of [0, 60_000]) {
+    const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+    const gate = Promise.withResolvers<void>();
+    hypervisor.gate = gate.promise;
+    const scraper = newScraper(hypervisor, { minimumIntervalMilliseconds });
+    const order: string[] = [];
+    const running: Promise<unknown>[] = [];
+    const scrapeWhereRoom = (collectors: readonly Collector[]): void => {
+      if (!scraper.hasRoomFor(collectors)) return;
+      const name = collectors.map((one) => one.name).join();
+      running.push(scraper.scrape({ collectors }).then(() => order.push(name)));
+    };
+    for (const collectors of chosen) scrapeWhereRoom(collectors);
+    assert.equal(running.length, 8);
+    scrapeWhereRoom([seed, scrape]);
+    scrapeWhereRoom(chosen[0] ?? []);
+    assert.equal(running.length, 10);
+    gate.resolve();
+    await Promise.all(running);
+    assert.equal(order.indexOf("seed,scrape"), 2, order.join(" "));
+    assert.equal(hypervisor.calls.filter((call) => call === "survey").length, 9);
+    // A choice keeps its place for as long as its collection would be shared.
+    assert.equal(scraper.hasRoomFor(chosen.at(-1) ?? []), minimumIntervalMilliseconds === 0);
+    assert.ok(scraper.hasRoomFor(chosen[3] ?? []));
+    assert.ok(scraper.hasRoomFor([seed, scrape]));
+  }
 });
 
 Deno.test("a kept collection keeps its own strings when libvirt's dictionary starts anew", async () => {

@@ -326,6 +326,17 @@ for (const runtime of RUNTIMES) {
         const silent = await openClient(server.port);
         assert.deepEqual((await silent.receiveUntilClosed()).answers, []);
       });
+      await test.step("a client whose handshake never ends, byte after byte", async () => {
+        const client = await openClient(server.port);
+        // A ClientHello that is announced as longer than what will ever come.
+        client.send("\u0016\u0003\u0001\u0040\u0000\u0001\u0000\u003f\u00fc\u0003\u0003");
+        const drip = setInterval(() => client.send("\u0000"), 20);
+        try {
+          assert.deepEqual((await client.receiveUntilClosed()).answers, []);
+        } finally {
+          clearInterval(drip);
+        }
+      });
       await test.step("more connections than the server takes, none of which finishes its handshake", async () => {
         const idle = await Promise.all(Array.from({ length: 60 }, () => openClient(server.port)));
         const { answers } = await exchange(await connect(), stateRequest(authorized));

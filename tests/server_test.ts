@@ -140,6 +140,12 @@ const RAW_CASES: readonly RawCase[] = [
     then: "closes",
   },
   {
+    name: "CONNECT behind other requests",
+    send: `${GET}${GET}CONNECT h:1 HTTP/1.1\r\n${HEADERS}${GET}`,
+    statuses: [200, 200, 405],
+    then: "closes",
+  },
+  {
     name: "a method that does not exist",
     send: `BREW /metrics HTTP/1.1\r\n${HEADERS}`,
     statuses: [400],
@@ -195,8 +201,9 @@ const RAW_CASES: readonly RawCase[] = [
   {
     name: "another expectation",
     send: "GET /metrics HTTP/1.1\r\nHost: h\r\nExpect: more\r\n\r\n",
-    statuses: [417],
+    statuses: [200],
     then: "stays open",
+    body: METRICS,
   },
   {
     name: "an upgrade with the page and no upgrade",

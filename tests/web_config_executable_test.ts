@@ -13,7 +13,7 @@ import {
   type StartOptions,
   type TestFolder,
 } from "./support/executable.ts";
-import { eventually } from "./web_client.ts";
+import { eventually, openClient, openTlsClient } from "./web_client.ts";
 
 requireExecutable();
 
@@ -197,6 +197,118 @@ Deno.test("it serves TLS with logins, and every page only after one", async () =
         !text.includes("fakepassword") && !text.includes("$2y$") && !text.includes(btoa("alice:")),
       );
     }
+  });
+});
+
+/** Requests that want something of libvirt, or look as if they might get by a login. */
+const UNINVITED: readonly string[] = [
+  ...["/metrics", "/metrics?collect[]=cpu", "/probe?target=other", "/", "/-/ready", "/-/healthy"]
+    .flatMap((target) => [
+      `GET ${target} HTTP/1.1\r\nHost: h\r\n`,
+      `GET ${target} HTTP/1.0\r\n`,
+      `HEAD ${target} HTTP/1.1\r\nHost: h\r\n`,
+      `POST ${target} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n`,
+      `GET http://h${target} HTTP/1.1\r\nHost: h\r\n`,
+      `GET ${target} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n`,
+      `GET ${target} HTTP/1.1\r\nHost: h\r\nExpect: more\r\n`,
+      ...[
+        "Basic",
+        "Basic Og==",
+        "Bearer YWxpY2U6ZmFrZXBhc3N3b3Jk",
+        `Basic ${btoa("alice:")}`,
+        `Basic ${btoa(`alice:${HASH}`)}`,
+        `Basic ${btoa("nobody:fakepassword")}`,
+        `Basic ${btoa("alice:fakepassword\u0000x")}`,
+        `Basic ${btoa(" alice:fakepassword")}`,
+        `Basic x\r\nAuthorization: ${RIGHT}`,
+      ].map((login) => `GET ${target} HTTP/1.1\r\nHost: h\r\nAuthorization: ${login}\r\n`),
+    ]),
+  "OPTIONS * HTTP/1.1\r\nHost: h\r\n",
+  `GET /%6detrics HTTP/1.1\r\nHost: h\r\nProxy-Authorization: ${RIGHT}\r\n`,
+  `CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\nGET /metrics HTTP/1.1\r\nHost: h\r\n`,
+  `GET /metrics?authorization=${encodeURIComponent(RIGHT)} HTTP/1.1\r\nHost: h\r\n`,
+];
+
+/** A libvirt that takes connections, and never answers; says how many it took. */
+function startListener(path: string): Disposable & { connections(): number } {
+  const listener = Deno.listen({ transport: "unix", path });
+  const connections: Deno.Conn[] = [];
+  const taken = (async (): Promise<void> => {
+    for await (const connection of listener) connections.push(connection);
+  })();
+  return {
+    connections: () => connections.length,
+    [Symbol.dispose](): void {
+      listener.close();
+      taken.catch(() => {});
+      for (const connection of connections) connection.close();
+    },
+  };
+}
+
+Deno.test("no request makes the exporter ask libvirt, or another hypervisor, before its login", async () => {
+  await withScene(async ({ start, folder }) => {
+    using other = startListener(`${folder.path}/other`);
+    await using exporter = await start(USERS, [
+      "--probe.target",
+      `other=qemu+unix:///system?socket=${folder.path}/other`,
+    ]);
+    const collections = async (): Promise<number> => {
+      const { body } = await exporter.get("/metrics", { headers: { authorization: RIGHT } });
+      return Number(/^libvirt_nova_exporter_collections_total (\d+)$/m.exec(body)?.[1]);
+    };
+    const before = await collections();
+    for (const text of UNINVITED) {
+      const client = await openClient(exporter.ports[0] ?? 0, text.startsWith("HEAD"));
+      client.send(`${text}Connection: close\r\n\r\n`);
+      const { answers } = await client.receiveUntilClosed();
+      assert.deepEqual(answers.map(({ status }) => status), [401], text);
+      assert.ok(!/libvirt_nova_(?!exporter")/.test(answers[0]?.body ?? ""), text);
+    }
+    assert.equal(await collections(), before + 1);
+    assert.equal(other.connections(), 0);
+    // Who has logged in gets there, so the listener would have noticed.
+    const { status } = await exporter.get("/probe?target=other", {
+      headers: { authorization: RIGHT, "X-Prometheus-Scrape-Timeout-Seconds": "0.1" },
+    });
+    assert.equal(status, 200);
+    await eventually("the target is asked", () => Promise.resolve(other.connections() > 0));
+  });
+});
+
+Deno.test("no request makes the exporter ask libvirt before its client has shown a certificate", async () => {
+  await withScene(async ({ start, folder, server }) => {
+    const authority = await makeCertificate(folder.path, "authority");
+    const known = await makeCertificate(folder.path, "known", { authority });
+    const self = await makeCertificate(folder.path, "self");
+    await using exporter = await start(
+      `${TLS}  client_ca_file: authority.crt\n  client_auth_type: RequireAndVerifyClientCert\n`,
+    );
+    const port = exporter.ports[0] ?? 0;
+    const collections = async (): Promise<number> => {
+      const { body } = await request({
+        host: "127.0.0.1",
+        port,
+        path: "/metrics",
+        ca: server.certificate,
+        cert: known.certificate,
+        key: known.key,
+      }, true);
+      return Number(/^libvirt_nova_exporter_collections_total (\d+)$/m.exec(body)?.[1]);
+    };
+    const before = await collections();
+    for (const path of ["/metrics", "/-/ready", "/"]) {
+      const text = `GET ${path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`;
+      for (const identity of [{}, { cert: self.certificate, key: self.key }]) {
+        const client = await openTlsClient(port, { ca: server.certificate, ...identity });
+        client.send(text);
+        assert.deepEqual((await client.receiveUntilClosed()).answers, []);
+      }
+      const plain = await openClient(port);
+      plain.send(text);
+      assert.deepEqual((await plain.receiveUntilClosed()).answers, []);
+    }
+    assert.equal(await collections(), before + 1);
   });
 });
 

@@ -46,3 +46,21 @@ Deno.test("quoteText() writes any text on one line without what cannot be seen",
   assert.equal(quoteText('a"b\n\u202ec'), '"a\\"b\\n?c"');
   assert.equal(quoteText("x".repeat(300)).length, 203);
 });
+
+Deno.test("no error shows what follows a user's name in a key, where a password or a hash may stand", () => {
+  const cases: readonly (readonly [text: string, says: RegExp])[] = [
+    ["'alice:sesame': 1", /unknown key "alice…"/],
+    ["'alice:$2y$10$sesame': 1", /unknown key "alice…"/],
+    ["$2y$10$sesame: alice", /unknown key "…"/],
+  ];
+  for (const [text, says] of cases) {
+    assert.throws(() => read(text).fields(["a"]), (error) => {
+      assert.ok(error instanceof WebConfigError);
+      assert.match(error.message, says);
+      return !error.message.includes("sesame");
+    });
+    const [[, value] = []] = read(text).entries();
+    assert.ok(value);
+    assert.match(value.error("wrong").message, /line 1: "(?:alice)?…": wrong$/);
+  }
+});

@@ -69,7 +69,8 @@ export function createAdmission({ verifyPassword, onRefusal }: AdmissionOptions)
           onRefusal("login");
           return loginPage();
         case "busy":
-          onRefusal("busy");
+          // Who has gone was not put off, and there may have been nobody else.
+          if (!signal.aborted) onRefusal("busy");
           return textPage(429, "Too many logins at once, try again later", {
             "Retry-After": RETRY_SECONDS,
           });

@@ -180,13 +180,15 @@ function hashOfNobody(users: ReadonlyMap<string, string>): string {
   return `${first.slice(0, 7)}${NO_ONES_SALT_AND_HASH}`;
 }
 
-const BASIC =
-  /^basic +(?<encoded>(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?) *$/i;
+// What follows the scheme begins and ends with no space, so that no header, however long, can be taken apart in several ways.
+const BASIC = /^basic +(?! )(?<encoded>[^ ]*)$/i;
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /** Reads an `Authorization` header; `undefined` when it has not the form of RFC 7617. */
 export function parseBasicAuth(header: string | undefined): Credentials | undefined {
-  const encoded = BASIC.exec(header ?? "")?.groups?.encoded;
-  if (encoded === undefined) return undefined;
+  const encoded = BASIC.exec(header?.trimEnd() ?? "")?.groups?.encoded;
+  if (encoded === undefined || !BASE64.test(encoded)) return undefined;
   const text = Buffer.from(encoded, "base64").toString("utf8");
   const colon = text.indexOf(":");
   return colon === -1 ? undefined : { user: text.slice(0, colon), password: text.slice(colon + 1) };

@@ -56,12 +56,25 @@ export function parseAlternativeNames(text: string): readonly string[] {
     if (groups === undefined) return [];
     const { kind = "", value = "" } = groups;
     if (!KINDS.has(kind)) continue;
-    names.push(shortestForm(value.startsWith('"') ? JSON.parse(value) : value));
+    const name = value.startsWith('"') ? parseQuoted(value) : value;
+    if (name === undefined) return [];
+    names.push(shortestForm(name));
   }
   return names;
 }
 
-/** Writes an IPv6 address in its shortest form, in which Go has it; leaves other names alone. */
+/** Whoever made the certificate chose its names: one that cannot be read must not throw in the middle of a handshake. */
+function parseQuoted(text: string): string | undefined {
+  try {
+    return String(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes an IPv6 address in its shortest form, in which Go has it; leaves other names alone, as those with a zone. */
 function shortestForm(name: string): string {
-  return isIPv6(name) ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name;
+  return isIPv6(name) && !name.includes("%")
+    ? new URL(`http://[${name}]`).hostname.slice(1, -1)
+    : name;
 }

@@ -202,8 +202,12 @@ function listenToRequests(context: Context): void {
   server.on("clientError", (error: Error, socket: Socket) => {
     refuse(context, "code" in error ? String(error.code) : error.message, socket);
   });
+  // Else the runtimes answer 417 themselves, before the login. An expectation may be left unheeded (RFC 9110, 10.1.1).
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+    takeRequest(context, request, response);
+  });
   server.on("connect", (request: IncomingMessage, socket: Socket) => {
-    socket.end(rawAnswer(methodPage(request.method)), () => socket.destroy());
+    takeConnect(context, request, socket);
   });
 }
 
@@ -270,6 +274,27 @@ function takeRequest(context: Context, request: IncomingMessage, response: Serve
   request.on("error", () => {});
   response.on("error", () => {});
   connections.enqueue(connection, () => serve(context, connection, request, response));
+}
+
+/** Refuses to be a proxy. The runtimes make no response for CONNECT, and hand it over before earlier requests are answered. */
+function takeConnect(context: Context, request: IncomingMessage, socket: Socket): void {
+  const { admission, connections, settings } = context;
+  const connection = connections.find(socket);
+  if (connection === undefined) {
+    socket.destroy();
+    return;
+  }
+  connections.enqueue(connection, async () => {
+    const { signal } = connection;
+    const refusal = await admission.refuse(
+      settings.current,
+      { headers: request.headers, socket },
+      signal,
+    );
+    if (signal.aborted) return;
+    const page = withHeaders(refusal ?? methodPage(request.method), settings.current);
+    connections.abandon(connection, rawAnswer(page));
+  });
 }
 
 async function serve(

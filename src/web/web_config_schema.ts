@@ -112,7 +112,7 @@ function nodeValue(
           throw configError(
             file,
             line,
-            `${place}unknown key ${quoteText(name)}, use one of ${known.join(", ")}`,
+            `${place}unknown key ${quoteText(withoutSecret(name))}, use one of ${known.join(", ")}`,
           );
         }
         return [name, child];
@@ -165,7 +165,12 @@ interface Pair {
 const BARE_KEY = /^[\w-]+$/;
 
 function quoteKey(name: string): string {
-  return BARE_KEY.test(name) ? name : quoteText(name);
+  return BARE_KEY.test(name) ? name : quoteText(withoutSecret(name));
+}
+
+/** A password or a hash may stand in a key by mistake, as in htpasswd's `user:hash` or with user and hash exchanged. */
+function withoutSecret(key: string): string {
+  return key.replace(/[:$].*/s, "…");
 }
 
 /** Longest part of a text from the file or of its path that a message repeats. */

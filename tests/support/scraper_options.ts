@@ -22,6 +22,7 @@ export function scraperOptions(
     minimumIntervalMilliseconds: 0,
     build: { version: "0.0.0", runtime: "test", architecture: "test" },
     log: SILENT,
+    hideSecrets: (text) => text,
     ...changes,
   };
 }
