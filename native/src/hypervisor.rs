@@ -30,7 +30,7 @@ const DICTIONARY_SLACK: usize = 5_000;
 
 /// How long libvirt may take to know that a guest has ended whose end made a call fail: it first waits for the calls
 /// that are at the guest's monitor, then for the process (`qemuProcessStop`).
-const ENDING_PATIENCE: Duration = Duration::from_millis(250);
+const ENDING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why there is nothing from a call that was given up.
 const LATE: &str = "libvirt did not answer in time";

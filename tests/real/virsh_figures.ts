@@ -58,7 +58,7 @@ export interface DiskFigures {
   readonly tune: Figures;
 }
 
-/** Of a network interface: `domifstat`, `domiftune` and `domif-getlink`. */
+/** Of a network interface: `domifstat`, `domiftune`, and the link's state in `dumpxml`. */
 export interface InterfaceFigures {
   readonly counters: Figures;
   readonly tune: Figures;
@@ -91,8 +91,10 @@ export async function askAboutGuest(
     interfaceFigures.set(device, {
       counters: await askOf("domifstat", device),
       tune: await askOf("domiftune", device),
-      // It says "default" of a link that was never set.
-      isUp: !/\bdown\b/.test(await run(`domif-getlink ${name} ${device}`)),
+      isUp: !new RegExp(
+        `<target dev='${device}'/>(?:(?!</interface>).)*<link state='down'/>`,
+        "s",
+      ).test(await run(`dumpxml ${name}`)),
     });
   }
   const countVirtualCpus = async (which: string): Promise<number> =>
