@@ -1,6 +1,7 @@
 // The executable as an operator meets it: its command line, its pages, its log and its end, against libvirt's test
 // driver. It is built by `npm run build`.
 import assert from "node:assert/strict";
+import { lchown } from "node:fs/promises";
 import { seed } from "../src/metrics/collectors/seed.ts";
 import {
   assertNothingRuns,
@@ -1019,6 +1020,35 @@ Deno.test("it runs for a user who may write nothing, from any folder, wherever i
   await using exporter = await startExecutable(["--uri", DEFAULT], options);
   await assertServesWithoutLog(exporter, /"permission denied"/);
 });
+
+if (Deno.uid() === 0) {
+  Deno.test("it loads no file that another user has put where it unpacks its shim", async () => {
+    await using folder = await createTestFolder();
+    const executable = `${folder.path}/exporter`;
+    await Deno.copyFile(EXECUTABLE, executable);
+    await Deno.chmod(executable, 0o755);
+    const run = (): ReturnType<typeof runExecutable> =>
+      runExecutable(["--once", "--uri", DEFAULT], { folder, executable, through: AS_NOBODY });
+    assert.equal((await run()).code, 0);
+    const [unpacked] = [...Deno.readDirSync(folder.temporary)].filter(({ name }) =>
+      name.endsWith(".node")
+    );
+    assert.ok(unpacked);
+    const path = `${folder.temporary}/${unpacked.name}`;
+    await folder.write("foreign.node", "of another user\n");
+    await Deno.chmod(`${folder.path}/foreign.node`, 0o755);
+    for (const kind of ["file", "link"]) {
+      await Deno.remove(path);
+      if (kind === "link") await Deno.symlink(`${folder.path}/foreign.node`, path);
+      else await Deno.copyFile(`${folder.path}/foreign.node`, path);
+      await lchown(path, 1, 1);
+      const { code, output, errorOutput } = await run();
+      assert.deepEqual([code, errorOutput], [0, ""], kind);
+      assert.equal(valueOf(parsePage(output), "libvirt_nova_up"), 1);
+      assert.equal(await Deno.readTextFile(path), "of another user\n");
+    }
+  });
+}
 
 Deno.test("it runs no code of its working directory and reads none of the files that runtimes look for", async () => {
   await using folder = await createTestFolder();

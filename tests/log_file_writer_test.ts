@@ -191,6 +191,35 @@ Deno.test("reopen() while a write is outstanding divides the lines at its place 
   });
 });
 
+Deno.test("reopen() keeps its place among lines that wait for a pipe", async () => {
+  await withFolder(async (folder) => {
+    const [path, old, next] = ["log", "old", "next"].map((name) => join(folder, name));
+    assert.ok(path !== undefined && old !== undefined && next !== undefined);
+    assert.ok((await new Deno.Command("mkfifo", { args: [old, next] }).output()).success);
+    // Open for both, as opening it for one waits for the other.
+    using oldReader = Deno.openSync(old, { read: true, write: true });
+    using nextReader = Deno.openSync(next, { read: true, write: true });
+    Deno.symlinkSync(old, path);
+    const disk = slowDisk();
+    const { writer, told } = openWriter({ path, fileSystem: disk.fileSystem });
+    await writer.flush();
+    disk.freezeWrites();
+    writer.write("first");
+    await eventually("a write is outstanding", () => Promise.resolve(disk.isWaiting()));
+    Deno.removeSync(path);
+    Deno.symlinkSync(next, path);
+    writer.write("second");
+    const reopened = writer.reopen();
+    writer.write("third");
+    disk.thaw();
+    assert.equal(await reopened, true);
+    await writer.close();
+    assert.equal(readPipe(oldReader), "first\nsecond\n");
+    assert.equal(readPipe(nextReader), "third\n");
+    assert.deepEqual(told, []);
+  });
+});
+
 Deno.test("close() gives a hanging write up, with its lines and those behind it on standard error", async () => {
   await withFolder(async (folder) => {
     const path = join(folder, "exporter.log");
@@ -344,6 +373,17 @@ function linesOf(path: string): string[] {
   const text = Deno.readTextFileSync(path);
   assert.ok(text === "" || text.endsWith("\n"));
   return text.split("\n").slice(0, -1);
+}
+
+/** What is in a pipe, which is open for writing as well. */
+function readPipe(pipe: Deno.FsFile): string {
+  // Reading an empty pipe would wait.
+  const end = "end";
+  pipe.writeSync(new TextEncoder().encode(end));
+  const buffer = new Uint8Array(10_000);
+  const text = new TextDecoder().decode(buffer.subarray(0, pipe.readSync(buffer) ?? 0));
+  assert.ok(text.endsWith(end));
+  return text.slice(0, -end.length);
 }
 
 function fileNames(folder: string): string[] {

@@ -404,6 +404,15 @@ Deno.test("it heeds versions, cipher suites and curves, and resumes no session",
   });
 });
 
+Deno.test("it agrees to no handshake anew on a connection, each of which would cost it a signature", async () => {
+  await withScene(async ({ start }) => {
+    await using exporter = await start(TLS);
+    const { output } = await sClient(exporter, ["-tls1_2"], "R\n");
+    assert.match(output, /RENEGOTIATING/);
+    assert.match(output, /alert no renegotiation/);
+  });
+});
+
 Deno.test("it follows certificates behind a symbolic link that changes, and SIGHUP", async () => {
   await withScene(async ({ start, folder, server }) => {
     const other = await makeCertificate(folder.path, "other", { names: NAMES });

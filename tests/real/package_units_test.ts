@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { packagedUnit } from "../../scripts/package.ts";
 import { ROOT } from "../../scripts/set_up.ts";
 import { createTestFolder, startExecutable, type TestFolder } from "../support/executable.ts";
-import { eventually } from "../web_client.ts";
+import { makeCertificate } from "../support/certificates.ts";
+import { eventually, openTlsClient } from "../web_client.ts";
 import { runCommand } from "./command.ts";
 import { ensureDebianPackages, reportProgress } from "./packages.ts";
 
@@ -68,6 +69,54 @@ async function allowedCalls(): Promise<ReadonlySet<string>> {
   return calls;
 }
 
+/** Of "secret", at the lowest cost. */
+const HASH = "$2y$04$TCUNVdRScz9WMeXbmK3ocenbDMrNffai7iNp0pxXiFVr0gUG3qxYu";
+
+/**
+ * The system calls of an exporter that serves a page, is told to reload, and ends.
+ *
+ * @param isGuarded whether it does so with TLS and a login, on a Unix socket as well
+ */
+async function callsMade(isGuarded: boolean): Promise<ReadonlySet<string>> {
+  await using folder = await createTestFolder();
+  const { certificate } = await makeCertificate(folder.path, "server", { names: "IP:127.0.0.1" });
+  const config = await folder.write(
+    "web.yml",
+    `tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\nbasic_auth_users:\n  alice: ${HASH}\n`,
+  );
+  const guards = [
+    ...["--web.config.file", config, "--web.listen-address", "127.0.0.1:0"],
+    ...["--web.listen-address", `unix:${folder.path}/exporter.sock`],
+  ];
+  const args = ["--uri", "test:///default", "--log", "-", ...(isGuarded ? guards : [])];
+  await using exporter = await startExecutable(args, {
+    folder,
+    // The tracer stands aside, so that the process that is started is the exporter.
+    through: ["strace", "-D", "-f", "-qq", "-o", `${folder.path}/trace`],
+    ...(isGuarded ? { readyWhen: "message=Started" } : {}),
+  });
+  if (isGuarded) {
+    const client = await openTlsClient(exporter.ports[0] ?? 0, { ca: certificate });
+    const login = `Authorization: Basic ${btoa("alice:secret")}`;
+    client.send(`GET /metrics HTTP/1.1\r\nHost: h\r\n${login}\r\n\r\n`);
+    assert.equal((await client.receive(1)).answers[0]?.status, 200);
+    client.close();
+  } else await exporter.scrape();
+  exporter.signal("SIGHUP");
+  await eventually(
+    "the log is reopened",
+    () => Promise.resolve(exporter.errorOutput().includes("Reopened")),
+  );
+  assert.equal((await exporter.stop()).code, 0);
+  await eventually(
+    "the trace is complete",
+    async () => (await folder.read("trace")).includes(" exit_group("),
+  );
+  return new Set(
+    Array.from((await folder.read("trace")).matchAll(/^\d+ +(\w+)\(/gm), ([, call = ""]) => call),
+  );
+}
+
 if (packages.available) {
   Deno.test("systemd finds nothing wrong with the units, by hand and packaged", async () => {
     await using folder = await createTestFolder();
@@ -94,34 +143,19 @@ if (packages.available) {
     assert.match(output, /Overall exposure level for libvirt_nova_exporter\.service: \d\.\d/);
   });
 
-  Deno.test("the exporter makes no system call that the service's filter refuses", async () => {
-    await using folder = await createTestFolder();
-    const trace = `${folder.path}/trace`;
-    await using exporter = await startExecutable(["--uri", "test:///default", "--log", "-"], {
-      folder,
-      // The tracer stands aside, so that the process that is started is the exporter.
-      through: ["strace", "-D", "-f", "-qq", "-o", trace],
-    });
-    await exporter.scrape();
-    exporter.signal("SIGHUP");
-    await eventually(
-      "the log is reopened",
-      () => Promise.resolve(exporter.errorOutput().includes("Reopened")),
-    );
-    assert.equal((await exporter.stop()).code, 0);
-    await eventually(
-      "the trace is complete",
-      async () => (await folder.read("trace")).includes(" exit_group("),
-    );
-    const made = new Set(
-      Array.from((await folder.read("trace")).matchAll(/^\d+ +(\w+)\(/gm), ([, call = ""]) => call),
-    );
-    assert.ok(made.has("epoll_pwait2") || made.has("epoll_wait") || made.has("epoll_pwait"));
+  Deno.test("the exporter makes no system call that the service's filter refuses", async (test) => {
     const allowed = await allowedCalls();
-    assert.deepEqual(
-      [...made].filter((call) => !allowed.has(call) && !DISPENSABLE_CALLS.includes(call)),
-      [],
-    );
+    for (const isGuarded of [false, true]) {
+      await test.step(isGuarded ? "with TLS, a login and a Unix socket" : "alone", async () => {
+        const made = await callsMade(isGuarded);
+        assert.ok(made.has("epoll_pwait2") || made.has("epoll_wait") || made.has("epoll_pwait"));
+        assert.equal(made.has("chmod") || made.has("fchmodat"), isGuarded);
+        assert.deepEqual(
+          [...made].filter((call) => !allowed.has(call) && !DISPENSABLE_CALLS.includes(call)),
+          [],
+        );
+      });
+    }
   });
 
   Deno.test("the service tells systemd that it is ready, and systemd looks whether it is alive", async () => {
