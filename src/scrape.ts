@@ -49,6 +49,12 @@ const CALL_SHARE = 0.5;
 /** Share of the time that is left after the survey, which may have waited long for libvirt, to read definitions. */
 const DEFINITIONS_SHARE = 0.5;
 
+/**
+ * What a collection is given at least, unless `--libvirt.timeout` is less. Calls that are given up after a few milliseconds
+ * would be missing on the pages of others, who share the connection and the bound of such calls.
+ */
+const MINIMUM_COLLECTION_MILLISECONDS = 500;
+
 /** Collections kept for `--scrape.min-interval`, one for each choice of collectors. */
 const MAXIMUM_KEPT_COLLECTIONS = 8;
 
@@ -107,6 +113,24 @@ const NOTHING_COLLECTED: ScrapeSummary = {
   problems: [],
 };
 
+/** A collection that is under way, or waits for its turn. */
+interface Pending {
+  /** Undefined when nobody waited for it any more when its turn came. */
+  readonly collection: Promise<Collection | undefined>;
+  /** Until when somebody waits for it, in milliseconds of `performance.now()`. */
+  until: number;
+  /** The most milliseconds that any of them gives it. */
+  share: number;
+  hasBegun: boolean;
+}
+
+/** A collection that scrapes within `--scrape.min-interval` share. */
+interface Kept {
+  readonly collection: Collection;
+  /** As of {@link Pending}. */
+  readonly share: number;
+}
+
 /**
  * Makes scrapes. The only part of the exporter that talks to libvirt. Scrapes at the same time share one collection,
  * and each answers in time whatever libvirt does. Collections for different collectors take turns.
@@ -118,9 +142,9 @@ export class Scraper {
   readonly #roster: Roster;
   readonly #labelTexts: LabelTexts;
   #dictionary = new Dictionary();
-  /** By choice of collectors: the collection that is under way, or waits for its turn. */
-  readonly #running = new Map<string, Promise<Collection>>();
-  readonly #latest = new Map<string, Collection>();
+  /** By choice of collectors: the last one that was begun, or will be. */
+  readonly #pending = new Map<string, Pending>();
+  readonly #latest = new Map<string, Kept>();
   #summary: ScrapeSummary = NOTHING_COLLECTED;
   /** Kept when the collection before has ended. */
   #turn: Promise<void> = Promise.resolve();
@@ -139,19 +163,33 @@ export class Scraper {
    */
   async scrape(request: ScrapeRequest = {}): Promise<Collection> {
     const { collectors = this.#options.collectors, format = "text" } = request;
-    const timeout = Math.min(
+    const patience = Math.min(
       this.#options.timeoutMilliseconds,
       request.timeoutMilliseconds ?? Infinity,
     );
     const key = collectors.map(({ name }) => name).join(" ");
-    const recent = this.#recent(key);
+    const recent = this.#recent(key, this.#share(patience));
     if (recent !== undefined) return recent;
-    let running = this.#running.get(key);
-    if (running === undefined) {
-      running = this.#start(key, collectors, format, timeout);
-      this.#running.set(key, running);
-    }
-    return await withinTime(running, timeout) ?? await this.#unanswered(timeout);
+    const { collection } = this.#join(key, patience) ??
+      this.#enqueue(key, collectors, format, patience);
+    return await withinTime(collection, patience) ?? await this.#unanswered(patience);
+  }
+
+  /** The milliseconds that somebody who waits this long gives a collection. */
+  #share(patience: number): number {
+    const { timeoutMilliseconds } = this.#options;
+    return Math.min(timeoutMilliseconds, Math.max(patience, MINIMUM_COLLECTION_MILLISECONDS));
+  }
+
+  /** The collection that others wait for already, unless it has begun with less time than this scrape gives it. */
+  #join(key: string, patience: number): Pending | undefined {
+    const pending = this.#pending.get(key);
+    if (pending === undefined) return undefined;
+    const share = this.#share(patience);
+    if (pending.hasBegun && pending.share < share) return undefined;
+    pending.share = Math.max(pending.share, share);
+    pending.until = Math.max(pending.until, performance.now() + patience);
+    return pending;
   }
 
   /** What the last collection found, without asking libvirt. */
@@ -161,51 +199,83 @@ export class Scraper {
     return { ...this.#summary, problems: conditions.map(conditionText) };
   }
 
-  #recent(key: string): Collection | undefined {
-    const latest = this.#latest.get(key);
-    if (latest === undefined || latest.parts.unread > 0) return undefined;
-    return latest.ageMilliseconds < this.#options.minimumIntervalMilliseconds ? latest : undefined;
+  /** A kept collection, unless more time might have brought more. */
+  #recent(key: string, share: number): Collection | undefined {
+    const kept = this.#latest.get(key);
+    if (kept === undefined) return undefined;
+    const { collection } = kept;
+    if (kept.share < share && !isWhole(collection)) return undefined;
+    return collection.ageMilliseconds < this.#options.minimumIntervalMilliseconds
+      ? collection
+      : undefined;
   }
 
-  async #start(
+  #enqueue(
     key: string,
     collectors: readonly Collector[],
     format: ExpositionFormat,
-    timeout: number,
+    patience: number,
+  ): Pending {
+    const { promise, resolve, reject } = Promise.withResolvers<Collection | undefined>();
+    const pending: Pending = {
+      collection: promise,
+      until: performance.now() + patience,
+      share: this.#share(patience),
+      hasBegun: false,
+    };
+    this.#pending.set(key, pending);
+    this.#turn = this.#turn.then(async () => {
+      try {
+        const rest = pending.until - performance.now();
+        // Whoever waited has been answered already.
+        if (rest <= 0) return undefined;
+        pending.hasBegun = true;
+        const collection = await this.#make(collectors, format, this.#share(rest));
+        this.#keep(key, { collection, share: pending.share });
+        return collection;
+      } finally {
+        if (this.#pending.get(key) === pending) this.#pending.delete(key);
+      }
+    }).then(resolve, reject);
+    return pending;
+  }
+
+  async #make(
+    collectors: readonly Collector[],
+    format: ExpositionFormat,
+    milliseconds: number,
   ): Promise<Collection> {
-    const until = performance.now() + timeout;
-    const before = this.#turn;
-    let endTurn = (): void => {};
-    this.#turn = new Promise<void>((resolve) => endTurn = resolve);
+    const collection = await this.#attempt(collectors, format, milliseconds);
+    const { isUp, reason, instances, unread } = collection.parts;
+    this.#summary = { isUp, reason, instances, unread, collectedAt: new Date(), problems: [] };
+    this.#options.onCollection(collection);
+    return collection;
+  }
+
+  /** A defect must cost no more than this one page. */
+  async #attempt(
+    collectors: readonly Collector[],
+    format: ExpositionFormat,
+    milliseconds: number,
+  ): Promise<Collection> {
+    this.#self.countCollection();
     try {
-      await before;
-      const rest = until - performance.now();
-      // Whoever asked has been answered already.
-      if (rest <= 0) return await this.#unanswered(timeout);
-      this.#self.countCollection();
-      const collection = await this.#collect(collectors, format, rest);
-      this.#keep(key, collection);
-      const { isUp, reason, instances, unread } = collection.parts;
-      this.#summary = { isUp, reason, instances, unread, collectedAt: new Date(), problems: [] };
-      this.#options.onCollection(collection);
-      return collection;
+      return await this.#collect(collectors, format, milliseconds);
     } catch (error) {
-      // A defect must cost no more than this one page.
       this.#self.countError("internal");
       const reason = `Internal error: ${error instanceof Error ? error.message : String(error)}`;
       this.#conditions.report(new Map([["internal", { level: "error", message: reason }]]));
       return await this.#without(reason, {});
-    } finally {
-      this.#running.delete(key);
-      endTurn();
     }
   }
 
   /** A collection that no later scrape may share would only take memory. */
-  #keep(key: string, collection: Collection): void {
-    if (this.#options.minimumIntervalMilliseconds === 0) return;
+  #keep(key: string, kept: Kept): void {
+    const { isUp, unread } = kept.collection.parts;
     this.#latest.delete(key);
-    this.#latest.set(key, collection);
+    // What is missing for the moment must not be missing for the whole interval.
+    if (this.#options.minimumIntervalMilliseconds === 0 || !isUp || unread > 0) return;
+    this.#latest.set(key, kept);
     for (const oldest of this.#latest.keys()) {
       if (this.#latest.size <= MAXIMUM_KEPT_COLLECTIONS) return;
       this.#latest.delete(oldest);
@@ -441,6 +511,11 @@ export class Scraper {
       }),
     );
   }
+}
+
+/** Whether all that was asked was answered, so that more time would have brought nothing more. */
+function isWhole({ parts: { snapshot } }: Collection): boolean {
+  return snapshot?.domains.every((_, domain) => snapshot.isComplete(domain)) ?? false;
 }
 
 /** The state of the connection is known without libvirt; only a defect keeps it longer. */

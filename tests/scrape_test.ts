@@ -329,6 +329,8 @@ Deno.test("a defect inside a scrape costs one page and is counted", async () => 
   const result = await scraper.scrape();
   assert.equal(result.parts.isUp, false);
   assert.equal(result.parts.reason, "Internal error: on purpose");
+  const { isUp, reason } = scraper.summary;
+  assert.deepEqual([isUp, reason], [false, "Internal error: on purpose"]);
   hypervisor.measure = measure;
   const families = await scrapeFamilies(scraper);
   assert.equal(valueOf(families, "libvirt_nova_up"), 1);
@@ -552,6 +554,94 @@ Deno.test("a scrape whose turn comes too late is not made", async () => {
   assert.equal((await first).parts.isUp, true);
   await scraper.scrape();
   assert.equal(hypervisor.calls.filter((call) => call === "survey").length, 2);
+});
+
+Deno.test("a scrape in a hurry does not shorten the calls of a collection that others share", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const given: number[] = [];
+  const { survey } = hypervisor;
+  hypervisor.survey = (question) => {
+    given.push(question.callTimeoutMilliseconds);
+    return survey.call(hypervisor, question);
+  };
+  const scraper = newScraper(hypervisor);
+  await scraper.scrape({ timeoutMilliseconds: 30 });
+  await newScraper(hypervisor, { timeoutMilliseconds: 60 }).scrape({ timeoutMilliseconds: 30 });
+  assert.deepEqual(given, [500, 60]);
+});
+
+Deno.test("a scrape with more time does not share a collection that was given less, but one with less time shares it", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const gate = Promise.withResolvers<void>();
+  hypervisor.gate = gate.promise;
+  const scraper = newScraper(hypervisor);
+  const short = scraper.scrape({ timeoutMilliseconds: 5_000 });
+  // Its turn comes with the next turn of the event loop.
+  await new Promise((resolve) => setTimeout(resolve));
+  const same = scraper.scrape({ timeoutMilliseconds: 5_000 });
+  const shorter = scraper.scrape({ timeoutMilliseconds: 4_000 });
+  const long = scraper.scrape();
+  const longToo = scraper.scrape({ timeoutMilliseconds: 9_000 });
+  gate.resolve();
+  assert.equal(await same, await short);
+  assert.equal(await shorter, await short);
+  assert.notEqual(await long, await short);
+  assert.equal(await longToo, await long);
+  assert.equal(hypervisor.calls.filter((call) => call === "survey").length, 2);
+});
+
+Deno.test("whoever joins a collection that waits for its turn is waited for, too", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const gate = Promise.withResolvers<void>();
+  hypervisor.gate = gate.promise;
+  const scraper = newScraper(hypervisor);
+  const first = scraper.scrape();
+  const hasty = scraper.scrape({ collectors: [scrape], timeoutMilliseconds: 20 });
+  const patient = scraper.scrape({ collectors: [scrape] });
+  assert.equal((await hasty).parts.isUp, false);
+  gate.resolve();
+  assert.equal((await first).parts.isUp, true);
+  assert.equal((await patient).parts.isUp, true);
+});
+
+Deno.test("a scrape that nobody waits for any more is one error, not two", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const gate = Promise.withResolvers<void>();
+  hypervisor.gate = gate.promise;
+  const scraper = newScraper(hypervisor);
+  const first = scraper.scrape();
+  await scraper.scrape({ collectors: [scrape], timeoutMilliseconds: 20 });
+  gate.resolve();
+  await first;
+  const families = await scrapeFamilies(scraper);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_errors_total", { kind: "timeout" }), 1);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_collections_total"), 2);
+});
+
+Deno.test("a collection without libvirt is not shared for the minimum interval", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const scraper = newScraper(hypervisor, { minimumIntervalMilliseconds: 60_000 });
+  hypervisor.refusal = REFUSED;
+  assert.equal((await scraper.scrape()).parts.isUp, false);
+  hypervisor.refusal = undefined;
+  const up = await scraper.scrape();
+  assert.equal(up.parts.isUp, true);
+  assert.equal(await scraper.scrape(), up);
+});
+
+Deno.test("within the minimum interval a scrape with more time shares what is complete, and no more", async () => {
+  const cases: readonly (readonly [verdict: number, isShared: boolean])[] = [
+    [Verdict.complete, true],
+    [Verdict.late, false],
+  ];
+  for (const [verdict, isShared] of cases) {
+    const hypervisor = new FakeHypervisor([fakeDomain(1, { verdict })]);
+    const scraper = newScraper(hypervisor, { minimumIntervalMilliseconds: 60_000 });
+    const short = await scraper.scrape({ timeoutMilliseconds: 5_000 });
+    const long = await scraper.scrape();
+    assert.equal(long === short, isShared);
+    assert.equal(await scraper.scrape({ timeoutMilliseconds: 5_000 }), long);
+  }
 });
 
 Deno.test("a kept collection keeps its own strings when libvirt's dictionary starts anew", async () => {
