@@ -306,7 +306,8 @@ export class Scraper {
     const named = listed.filter((handle) => this.#passesByName(handle));
     const surveyedAt = performance.now();
     const describeUntil = surveyedAt + (deadline - surveyedAt) * DEFINITIONS_SHARE;
-    const { conditions, ended } = await this.#describe(question, named, describeUntil);
+    const described = await this.#describe(question, named, describeUntil);
+    const { conditions, ended } = described;
     clock.end("describe");
     const { records, unread } = this.#select(named.filter((handle) => !ended.has(handle)));
     const handles = Uint32Array.from(records, ({ handle }) => handle);
@@ -342,7 +343,7 @@ export class Scraper {
         incomplete,
         outcomes: collectorOutcomes(
           collectors.filter(isSwitched),
-          failures.filter(isFailure),
+          [...described.failures, ...failures].filter(isFailure),
           callTimes,
         ),
         phaseSeconds: clock.seconds(),
@@ -392,14 +393,19 @@ export class Scraper {
   /**
    * Reads the definitions that are missing or old, as many as there is time for.
    *
-   * @returns what is the matter, and the domains that have ended since they were listed
+   * @returns what is the matter, what of it libvirt refused, and the domains that have ended since they were listed
    */
   async #describe(
     question: (callShare: number) => Question,
     handles: readonly number[],
     until: number,
-  ): Promise<{ readonly conditions: Conditions; readonly ended: ReadonlySet<number> }> {
+  ): Promise<{
+    readonly conditions: Conditions;
+    readonly failures: readonly CallFailure[];
+    readonly ended: ReadonlySet<number>;
+  }> {
     const conditions: Conditions = new Map();
+    const failures: CallFailure[] = [];
     const ended = new Set<number>();
     const stale = this.#roster.stale(handles, performance.now());
     let read = 0;
@@ -412,13 +418,14 @@ export class Scraper {
         else if (failure !== undefined && !isFailure(failure)) ended.add(handle);
         else if (failure !== undefined) {
           this.#roster.refuse(handle);
+          failures.push(failure);
           this.#noteFailure("definition", failure, conditions);
         }
       }
     }
     this.#self.countDefinitions(handles.length - stale.length, read);
     const problems = definitionConditions(this.#roster.problems());
-    return { conditions: new Map([...conditions, ...problems]), ended };
+    return { conditions: new Map([...conditions, ...problems]), failures, ended };
   }
 
   #understand(handle: number, xml: string): void {

@@ -7,6 +7,7 @@ import {
   type Survey,
   Verdict,
 } from "../src/libvirt/hypervisor.ts";
+import { info } from "../src/metrics/collectors/info.ts";
 import { scrape } from "../src/metrics/collectors/scrape.ts";
 import { seed } from "../src/metrics/collectors/seed.ts";
 import { COLLECTORS } from "../src/metrics/mod.ts";
@@ -378,7 +379,7 @@ Deno.test("an instance whose definition there was no time to read is left out an
 
 Deno.test("an instance whose definition libvirt refuses is on the page by its libvirt name, as incomplete", async () => {
   const hypervisor = new FakeHypervisor([fakeDomain(1)]);
-  const scraper = newScraper(hypervisor);
+  const scraper = newScraper(hypervisor, { collectors: [seed, info, scrape] });
   const { describe } = hypervisor;
   const failure = { call: "virDomainGetXMLDesc", code: 38, origin: 10, message: "no", count: 1 };
   hypervisor.describe = (_, handles) =>
@@ -387,12 +388,16 @@ Deno.test("an instance whose definition libvirt refuses is on the page by its li
   const labels = { libvirtname: "instance-1", novaname: "" };
   assert.equal(valueOf(refused, "libvirt_nova_instance_cpu_time_total", labels), 1_001);
   assert.equal(valueOf(refused, "libvirt_nova_instance_scrape_success", labels), 0);
+  const success = (families: typeof refused, collector: string): number | undefined =>
+    valueOf(families, "libvirt_nova_exporter_collector_success", { collector });
+  assert.deepEqual([success(refused, "seed"), success(refused, "info")], [1, 0]);
   hypervisor.describe = describe;
   const given = await scrapeFamilies(scraper);
   assert.equal(
     valueOf(given, "libvirt_nova_instance_scrape_success", { novaname: "web-1" }),
     1,
   );
+  assert.equal(success(given, "info"), 1);
 });
 
 Deno.test("an instance that ends while it is asked about is not on the page, and nothing is the matter", async () => {
