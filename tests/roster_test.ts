@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { parseDomainXml } from "../src/libvirt/domain_xml.ts";
 import type { Survey } from "../src/libvirt/hypervisor.ts";
 import { Roster } from "../src/libvirt/roster.ts";
+import { novaDomainXml } from "./support/nova_domain.ts";
 
 const AGE = 1_000;
 
@@ -72,6 +74,17 @@ Deno.test("Roster makes a new record when the definition changes, so that caches
   const before = roster.record(1);
   roster.describe(1, undefined, undefined, 0);
   assert.notEqual(roster.record(1), before);
+});
+
+Deno.test("Roster calls a domain by the name of its present definition: one that is shut off can be renamed", () => {
+  const roster = new Roster(AGE);
+  const { appeared, ...rest } = survey([1], [1]);
+  roster.enrol({ ...rest, appeared: appeared.map((one) => ({ ...one, id: -1 })) });
+  const xml = novaDomainXml({ name: "renamed", uuid: "uuid-1" });
+  roster.describe(1, parseDomainXml(xml), undefined, 0);
+  assert.equal(roster.record(1).name, "renamed");
+  roster.describe(1, parseDomainXml("<domain/>"), undefined, 0);
+  assert.equal(roster.record(1).name, "renamed");
 });
 
 Deno.test("Roster asks once when an active domain was started, and never for one that is shut off", () => {

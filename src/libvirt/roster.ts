@@ -84,7 +84,12 @@ export class Roster {
     const entry = this.#entries.get(handle);
     if (entry === undefined) return;
     this.#entries.set(handle, {
-      record: { ...entry.record, description, definition: "given" },
+      record: {
+        ...entry.record,
+        name: presentName(entry.record, description),
+        description,
+        definition: "given",
+      },
       expiresAt: now + this.#maximumAgeMilliseconds * (1 - jitter(handle)),
       problem,
     });
@@ -114,6 +119,11 @@ export class Roster {
     if (entry === undefined) throw new RangeError(`Nobody has introduced domain ${handle}`);
     return entry.record;
   }
+}
+
+/** What a domain is called: one that is shut off can be renamed. */
+function presentName(record: DomainRecord, description: DomainDescription | undefined): string {
+  return isActive(record) ? record.name : description?.name || record.name;
 }
 
 /** Between 0 and a half, the same for the same domain: definitions read together do not expire together. */
