@@ -29,6 +29,7 @@ import { collectorOutcomes } from "./metrics/calls.ts";
 import { type ExpositionFormat, LabelTexts } from "./metrics/exposition.ts";
 import type { Collector, IdentityOptions } from "./metrics/family.ts";
 import { isSwitched, neededQuestions } from "./metrics/mod.ts";
+import { Turns } from "./turns.ts";
 import {
   type BuildInformation,
   type CollectionState,
@@ -133,7 +134,8 @@ interface Kept {
 
 /**
  * Makes scrapes. The only part of the exporter that talks to libvirt. Scrapes at the same time share one collection,
- * and each answers in time whatever libvirt does. Collections for different collectors take turns.
+ * and each answers in time whatever libvirt does. Collections for different collectors take turns, those for all that are
+ * on every other one.
  */
 export class Scraper {
   readonly #options: ScraperOptions;
@@ -146,8 +148,9 @@ export class Scraper {
   readonly #pending = new Map<string, Pending>();
   readonly #latest = new Map<string, Kept>();
   #summary: ScrapeSummary = NOTHING_COLLECTED;
-  /** Kept when the collection before has ended. */
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
+  /** Of the usual choice of collectors. */
+  readonly #usualKey: string;
 
   constructor(options: ScraperOptions) {
     this.#options = options;
@@ -155,6 +158,7 @@ export class Scraper {
     this.#conditions = new ConditionLog(options.log);
     this.#roster = new Roster(MAXIMUM_DEFINITION_AGE_MILLISECONDS, options.startSecondsOf);
     this.#labelTexts = new LabelTexts(options.identity);
+    this.#usualKey = keyOf(options.collectors);
   }
 
   /**
@@ -167,7 +171,7 @@ export class Scraper {
       this.#options.timeoutMilliseconds,
       request.timeoutMilliseconds ?? Infinity,
     );
-    const key = collectors.map(({ name }) => name).join(" ");
+    const key = keyOf(collectors);
     const recent = this.#recent(key, this.#share(patience));
     if (recent !== undefined) return recent;
     const { collection } = this.#join(key, patience) ??
@@ -216,15 +220,7 @@ export class Scraper {
     format: ExpositionFormat,
     patience: number,
   ): Pending {
-    const { promise, resolve, reject } = Promise.withResolvers<Collection | undefined>();
-    const pending: Pending = {
-      collection: promise,
-      until: performance.now() + patience,
-      share: this.#share(patience),
-      hasBegun: false,
-    };
-    this.#pending.set(key, pending);
-    this.#turn = this.#turn.then(async () => {
+    const begin = async (): Promise<Collection | undefined> => {
       try {
         const rest = pending.until - performance.now();
         // Whoever waited has been answered already.
@@ -236,7 +232,15 @@ export class Scraper {
       } finally {
         if (this.#pending.get(key) === pending) this.#pending.delete(key);
       }
-    }).then(resolve, reject);
+    };
+    const pending: Pending = {
+      // Requests can choose so many sets of collectors that their turns would take longer than any scrape waits.
+      collection: this.#turns.run(key === this.#usualKey ? "whole" : "part", begin),
+      until: performance.now() + patience,
+      share: this.#share(patience),
+      hasBegun: false,
+    };
+    this.#pending.set(key, pending);
     return pending;
   }
 
@@ -278,7 +282,7 @@ export class Scraper {
     this.#latest.set(key, kept);
     for (const oldest of this.#latest.keys()) {
       if (this.#latest.size <= MAXIMUM_KEPT_COLLECTIONS) return;
-      this.#latest.delete(oldest);
+      if (oldest !== this.#usualKey) this.#latest.delete(oldest);
     }
   }
 
@@ -518,6 +522,11 @@ export class Scraper {
       }),
     );
   }
+}
+
+/** Stands for a choice of collectors. */
+function keyOf(collectors: readonly Collector[]): string {
+  return collectors.map(({ name }) => name).join(" ");
 }
 
 /** Whether all that was asked was answered, so that more time would have brought nothing more. */

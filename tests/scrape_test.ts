@@ -575,6 +575,25 @@ Deno.test("a scrape in a hurry does not shorten the calls of a collection that o
   assert.deepEqual(given, [500, 60]);
 });
 
+Deno.test("a crowd of scrapes for some collectors delays the one for all by one turn, and does not push its page out", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const scraper = newScraper(hypervisor, {
+    collectors: COLLECTORS,
+    minimumIntervalMilliseconds: 60_000,
+  });
+  const ended: string[] = [];
+  const crowd = COLLECTORS.slice(0, 12).map((one) =>
+    scraper.scrape({ collectors: [one] }).then(() => ended.push(one.name))
+  );
+  const all = scraper.scrape().then((collection) => {
+    ended.push("all");
+    return collection;
+  });
+  await Promise.all(crowd);
+  assert.ok(ended.indexOf("all") <= 1, ended.join(" "));
+  assert.equal(await scraper.scrape(), await all);
+});
+
 Deno.test("a scrape with more time does not share a collection that was given less, but one with less time shares it", async () => {
   const hypervisor = new FakeHypervisor([fakeDomain(1)]);
   const gate = Promise.withResolvers<void>();
