@@ -324,7 +324,10 @@ export class Scraper {
     for (const failure of failures) this.#noteFailure("call", failure, conditions);
     if (incomplete.late > 0) this.#self.countError("timeout", incomplete.late);
     this.#self.countCalls(callTimes);
-    this.#conditions.report(new Map([...conditions, ...verdictConditions(records, measurement)]));
+    this.#conditions.report(
+      new Map([...conditions, ...verdictConditions(records, measurement)]),
+      new Set(collectors.map(({ name }) => name)),
+    );
     const instances = [...snapshot.domains, ...unread].filter(isActive).length;
     const collection = new Collection({
       isUp: true,

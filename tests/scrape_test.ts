@@ -575,6 +575,29 @@ Deno.test("a scrape in a hurry does not shorten the calls of a collection that o
   assert.deepEqual(given, [500, 60]);
 });
 
+Deno.test("a hung guest is one line in the log, also while scrapes for some collectors do not ask it", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1, { verdict: Verdict.quarantined })]);
+  const { measure } = hypervisor;
+  hypervisor.measure = async (question, handles) => {
+    const measurement = await measure.call(hypervisor, question, handles);
+    return question.groups === 0
+      ? { ...measurement, verdicts: Uint8Array.of(Verdict.complete) }
+      : measurement;
+  };
+  const lines: string[] = [];
+  const at = (message: string): void => void lines.push(message);
+  const scraper = newScraper(hypervisor, { log: { ...SILENT, info: at, warn: at } });
+  for (let round = 0; round < 3; round++) {
+    await scraper.scrape();
+    await scraper.scrape({ collectors: [scrape] });
+  }
+  assert.equal(scraper.summary.problems.length, 1);
+  hypervisor.domains[0] = fakeDomain(1);
+  await scraper.scrape();
+  const message = "An instance does not answer libvirt";
+  assert.deepEqual(lines, [message, `Over: ${message}`]);
+});
+
 Deno.test("a crowd of scrapes for some collectors delays the one for all by one turn, and does not push its page out", async () => {
   const hypervisor = new FakeHypervisor([fakeDomain(1)]);
   const scraper = newScraper(hypervisor, {
