@@ -78,7 +78,7 @@ export class SelfMetrics {
   ]);
   readonly #libvirtErrors = this.#counter(
     "libvirt_nova_exporter_libvirt_errors_total",
-    "Failed libvirt calls by function and virErrorNumber (0: no answer in time)",
+    "Failed libvirt calls by function and virErrorNumber (0: none, as without an answer in time)",
     ["call", "code"],
   );
   readonly #calls = this.#counter(
