@@ -44,6 +44,14 @@ Deno.test("Roster asks again when an event or the caller says so, and at the lat
   assert.deepEqual(stale(roster, AGE), [1, 2, 3]);
 });
 
+Deno.test("Roster has those read first that have never been read", () => {
+  const roster = new Roster(AGE);
+  roster.enrol(survey([1, 2, 3], [1, 2, 3]));
+  for (const handle of [1, 2]) roster.describe(handle, undefined, undefined, 0);
+  roster.enrol(survey([1, 2, 3, 4], [4], [1, 2]));
+  assert.deepEqual(stale(roster, 1), [3, 4, 1, 2]);
+});
+
 Deno.test("Roster lets definitions that were read together expire at different times", () => {
   const roster = new Roster(AGE);
   const handles = Array.from({ length: 100 }, (_, handle) => handle);

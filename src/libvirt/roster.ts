@@ -66,12 +66,14 @@ export class Roster {
     if (entry !== undefined) this.#entries.set(handle, { ...entry, expiresAt: -Infinity });
   }
 
-  /** Those of the domains whose definition has to be read. */
+  /** Those of the domains whose definition has to be read, first those that are not on the page until it is. */
   stale(handles: readonly number[], now: number): number[] {
-    return handles.filter((handle) => {
+    const stale = handles.filter((handle) => {
       const entry = this.#entries.get(handle);
       return entry !== undefined && entry.expiresAt <= now;
     });
+    const isUnread = (handle: number): boolean => this.record(handle).definition === "unread";
+    return [...stale.filter(isUnread), ...stale.filter((handle) => !isUnread(handle))];
   }
 
   /** Notes what the definition of a domain says, and what of it is not understood. */
