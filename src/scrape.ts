@@ -29,13 +29,9 @@ import { collectorOutcomes } from "./metrics/calls.ts";
 import { type ExpositionFormat, LabelTexts } from "./metrics/exposition.ts";
 import type { Collector, IdentityOptions } from "./metrics/family.ts";
 import { isSwitched, neededQuestions } from "./metrics/mod.ts";
+import { type CollectionState, type Phase, SelfMetrics } from "./metrics/self.ts";
 import { Turns } from "./turns.ts";
-import {
-  type BuildInformation,
-  type CollectionState,
-  type Phase,
-  SelfMetrics,
-} from "./metrics/self.ts";
+import type { BuildInfo } from "./version.ts";
 
 /** A definition is read again after this long at the latest, in case an event was missed. */
 const MAXIMUM_DEFINITION_AGE_MILLISECONDS = 5 * 60_000;
@@ -76,7 +72,7 @@ export interface ScraperOptions {
   readonly startSecondsOf: (name: string) => number | undefined;
   /** Told of each collection that was made. */
   readonly onCollection: (collection: Collection) => void;
-  readonly build: BuildInformation;
+  readonly build: BuildInfo;
   readonly log: LogWriter;
 }
 
