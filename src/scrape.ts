@@ -144,6 +144,8 @@ export class Scraper {
   readonly #pending = new Map<string, Pending>();
   readonly #latest = new Map<string, Kept>();
   #summary: ScrapeSummary = NOTHING_COLLECTED;
+  /** As last told. */
+  #status: HypervisorStatus | undefined;
   readonly #turns = new Turns();
   /** Of the usual choice of collectors. */
   readonly #usualKey: string;
@@ -336,7 +338,7 @@ export class Scraper {
       labelTexts: this.#labelTexts,
     });
     collection.render(format);
-    const status = await hypervisor.status();
+    const status = this.#status = await hypervisor.status();
     clock.end("render");
     return collection.complete(
       await this.#self.families({
@@ -489,12 +491,13 @@ export class Scraper {
   async #unanswered(timeout: number): Promise<Collection> {
     this.#self.countError("timeout");
     const reason = `The collection did not end within ${Math.round(timeout)} ms`;
-    return await this.#without(reason, { survey: timeout / 1000 });
+    return await this.#without(reason, { survey: timeout / 1000 }, NO_PATIENCE);
   }
 
   async #without(
     reason: string,
     phaseSeconds: CollectionState["phaseSeconds"],
+    statusPatience = STATUS_PATIENCE,
   ): Promise<Collection> {
     const collection = new Collection({
       isUp: false,
@@ -514,18 +517,16 @@ export class Scraper {
         incomplete: NOTHING_INCOMPLETE,
         outcomes: [],
         phaseSeconds,
-        status: await withinTime<HypervisorStatus>(
-          this.#options.hypervisor.status(),
-          STATUS_PATIENCE,
-        ),
+        status: await this.#readStatus(statusPatience),
       }),
     );
   }
-}
 
-/** Stands for a choice of collectors. */
-function keyOf(collectors: readonly Collector[]): string {
-  return collectors.map(({ name }) => name).join(" ");
+  /** The state of the connection; the last known one when it is not told in time. */
+  async #readStatus(patience: number): Promise<HypervisorStatus | undefined> {
+    this.#status = await withinTime(this.#options.hypervisor.status(), patience) ?? this.#status;
+    return this.#status;
+  }
 }
 
 /** Whether all that was asked was answered, so that more time would have brought nothing more. */
@@ -533,8 +534,19 @@ function isWhole({ parts: { snapshot } }: Collection): boolean {
   return snapshot?.domains.every((_, domain) => snapshot.isComplete(domain)) ?? false;
 }
 
-/** The state of the connection is known without libvirt; only a defect keeps it longer. */
+/** Stands for a choice of collectors. */
+function keyOf(collectors: readonly Collector[]): string {
+  return collectors.map(({ name }) => name).join(" ");
+}
+
+/** Milliseconds for the state of the connection, which is known without libvirt; only a defect keeps it longer. */
 const STATUS_PATIENCE = 100;
+
+/**
+ * Milliseconds for it while a collection is under way, for questions are answered in turn: whoever asked for the page has
+ * waited for it long enough.
+ */
+const NO_PATIENCE = 10;
 
 /** What `promise` gives, or undefined when it takes longer. */
 async function withinTime<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {

@@ -322,6 +322,23 @@ Deno.test("a collection that hangs is answered in time, and the next scrape does
   assert.equal((await scraper.scrape()).parts.isUp, true);
 });
 
+Deno.test("a page that is answered in time does not wait for the state of the connection either", async () => {
+  const hypervisor = new FakeHypervisor([fakeDomain(1)]);
+  const scraper = newScraper(hypervisor, { timeoutMilliseconds: 30 });
+  await scraper.scrape();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  hypervisor.gate = promise;
+  const { status } = hypervisor;
+  hypervisor.status = async () => {
+    await promise;
+    return await status.call(hypervisor);
+  };
+  const families = await scrapeFamilies(scraper);
+  assert.equal(valueOf(families, "libvirt_nova_up"), 0);
+  assert.equal(valueOf(families, "libvirt_nova_exporter_connections_opened_total"), 1);
+  resolve();
+});
+
 Deno.test("a defect inside a scrape costs one page and is counted", async () => {
   const hypervisor = new FakeHypervisor([fakeDomain(1)]);
   const scraper = newScraper(hypervisor);
