@@ -1,14 +1,15 @@
 /** Writes the completions of the shells from the table of flags. */
-import type { Flag } from "../src/config.ts";
+import { type Flag, FLAGS, ONCE_FORMATS } from "../src/config.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../src/log.ts";
 
 const PROGRAM = "libvirt_nova_exporter";
 
-/** What is offered for a value of this name: words, or files. A value that is not here is any text. */
+/** What is offered for a flag's value, by the flag's name or else the value's: words, or files; else it is any text. */
 const VALUES: Readonly<Record<string, readonly string[] | "files">> = {
   FILE: "files",
   LEVEL: LOG_LEVELS,
-  FORMAT: LOG_FORMATS,
+  [FLAGS.logFormat.name]: LOG_FORMATS,
+  [FLAGS.onceFormat.name]: ONCE_FORMATS,
 };
 
 /** A flag as shells know it. */
@@ -23,7 +24,8 @@ interface Option {
 function toOption(flag: Flag): readonly Option[] {
   const { name, description } = flag;
   if ("valueName" in flag) {
-    return [{ names: [`--${name}`], description, values: VALUES[flag.valueName] ?? "any" }];
+    const values = VALUES[name] ?? VALUES[flag.valueName] ?? "any";
+    return [{ names: [`--${name}`], description, values }];
   }
   const letter = flag.letter === undefined ? [] : [`-${flag.letter}`];
   const on = { names: [...letter, `--${name}`], description, values: undefined };

@@ -40,7 +40,7 @@ Flags of the systemd service, as in EXPORTER_FLAGS="\\-\\-port 9204".
 Answer the open requests and end; a second one ends at once.
 .TP
 .B SIGHUP
-Open the log file anew.
+Open the log file anew, and read the web configuration file again.
 .SH EXIT STATUS
 .TP
 .B 0

@@ -30,8 +30,12 @@ await main(async () => {
       if (signal === "SIGTERM") exporter.kill("SIGTERM");
     });
   }
-  if (port !== undefined) await tellWhenReady(port);
+  const ended = new AbortController();
+  const told = port === undefined ? Promise.resolve() : tellWhenReady(port, ended.signal);
   const { code } = await exporter.status;
+  // One that prints its help, or that is told something wrong, never listens.
+  ended.abort();
+  await told;
   return code;
 });
 
@@ -47,10 +51,10 @@ function findFreePort(): number {
   throw new StepError("No free port from 9100 to 9119: give one, as in npm start -- --port 9200");
 }
 
-async function tellWhenReady(port: number): Promise<void> {
+async function tellWhenReady(port: number, ended: AbortSignal): Promise<void> {
   const address = `http://localhost:${port}/metrics`;
   const patience = Date.now() + START_PATIENCE_MILLISECONDS;
-  while (Date.now() < patience) {
+  while (Date.now() < patience && !ended.aborted) {
     const isReady = await fetch(address).then((response) => response.text()).then(
       () => true,
       () => false,

@@ -131,6 +131,11 @@ function isNegatable(flag: Flag): boolean {
   return "negatable" in flag && flag.negatable === true;
 }
 
+/** How a switch is switched off, where it can be. */
+function negation(flag: Flag): string | undefined {
+  return isNegatable(flag) ? `--no-${flag.name}` : undefined;
+}
+
 function describeFlag(flag: Flag): string {
   if ("valueName" in flag) {
     return flag.default === undefined
@@ -148,8 +153,11 @@ function describeMissingValue(flag: string): string {
 
 function describeUnknownFlag(argument: string, flags: readonly Flag[]): string {
   const [name = ""] = argument.split("=", 1);
-  const isSwitch = flags.some((flag) => `--${flag.name}` === name);
-  if (isSwitch) return `Flag ${name} takes no value: give ${name} alone`;
+  const known = flags.find((flag) => `--${flag.name}` === name || negation(flag) === name);
+  if (known !== undefined) {
+    const forms = [`--${known.name}`, negation(known)].filter((form) => form !== undefined);
+    return `Flag ${name} takes no value: give ${forms.join(" or ")} alone`;
+  }
   // A single dash before a whole name, as Go's programs allow, is the likeliest slip of all.
   const suggestion = suggestFlag(name.replace(/^-+/, "--"), flags);
   return `Unknown flag ${quote(name)}: ${

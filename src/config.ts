@@ -16,7 +16,7 @@ export interface Config {
   readonly timeoutMilliseconds: number;
   /** Domains asked at the same time. */
   readonly concurrency: number;
-  /** Calls that libvirt never answered after which no further call is risked. */
+  /** Unanswered calls, running and abandoned ones together, at which no further one is risked. */
   readonly maximumAbandoned: number;
   /** Where to listen: at least one address, or the sockets that systemd passes. */
   readonly listenAddresses: readonly ListenAddress[] | "systemd";
@@ -41,6 +41,9 @@ export interface Config {
   /** Print what was collected once, in this format, and end; `undefined` to serve. */
   readonly once: OnceFormat | undefined;
 }
+
+/** Where hypervisors other than the exporter's own are asked for. */
+export const PROBE_PATH = "/probe";
 
 /** In which formats one collection can be printed. */
 export const ONCE_FORMATS = ["text", "openmetrics", "json", "table"] as const;
@@ -158,7 +161,7 @@ export const FLAGS = {
     valueName: "NUMBER",
     default: "5",
     description:
-      "Calls that libvirt never answered, of its 20 workers, from which on no other is risked, 1 to 20",
+      "Unanswered calls, of 20 that libvirt's daemon can serve, at which no further one is risked, 1 to 20",
     parse: integerWithin(1, 20),
   },
   include: {
@@ -476,7 +479,13 @@ function pathFromFlags(given: GivenFlags): string {
       } for --web.telemetry-path differ: give one`,
     );
   }
-  return alias ?? requiredValue(FLAGS.path, given);
+  const chosen = alias ?? requiredValue(FLAGS.path, given);
+  if (chosen === PROBE_PATH && given.has(FLAGS.probeTarget.name)) {
+    throw new UsageError(
+      `The path ${quote(chosen)} is that of the pages of --probe.target: give another for --path`,
+    );
+  }
+  return chosen;
 }
 
 function requiredValue<Value>(

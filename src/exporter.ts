@@ -2,7 +2,13 @@ import { performance } from "node:perf_hooks";
 import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Collection, CollectionParts } from "./collection.ts";
-import { type Config, createPasswordHider, type OnceFormat, redactUri } from "./config.ts";
+import {
+  type Config,
+  createPasswordHider,
+  type OnceFormat,
+  PROBE_PATH,
+  redactUri,
+} from "./config.ts";
 import { domainStartSeconds } from "./libvirt/domain_start.ts";
 import type { Hypervisor } from "./libvirt/hypervisor.ts";
 import { openDatagramSender, openHypervisor } from "./libvirt/native.ts";
@@ -10,7 +16,7 @@ import { type Log, openLog, tellOnStandardError, writeToStandardError } from "./
 import { fileDescriptorLimit } from "./metrics/process.ts";
 import { createMetricsPage } from "./metrics_page.ts";
 import { type Clock, printout } from "./once/printout.ts";
-import { createProbePage, PROBE_PATH } from "./probe.ts";
+import { createProbePage } from "./probe.ts";
 import { Scraper, type ScraperOptions } from "./scrape.ts";
 import { createServiceNotifier, type ServiceNotifier } from "./systemd.ts";
 import { buildInfo } from "./version.ts";

@@ -1,9 +1,6 @@
-import { quote } from "./config.ts";
+import { PROBE_PATH, quote } from "./config.ts";
 import { type Page, textPage } from "./web/answer.ts";
 import type { PageHandler } from "./web/router.ts";
-
-/** Where hypervisors other than the exporter's own are asked for. */
-export const PROBE_PATH = "/probe";
 
 /** Names longer than this are cut in messages: a request may hold anything. */
 const MAXIMUM_NAME_LENGTH = 60;

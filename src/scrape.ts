@@ -29,13 +29,9 @@ import { collectorOutcomes } from "./metrics/calls.ts";
 import { type ExpositionFormat, LabelTexts } from "./metrics/exposition.ts";
 import type { Collector, IdentityOptions } from "./metrics/family.ts";
 import { isSwitched, neededQuestions } from "./metrics/mod.ts";
-import {
-  type BuildInformation,
-  type CollectionState,
-  type Phase,
-  SelfMetrics,
-} from "./metrics/self.ts";
+import { type CollectionState, type Phase, SelfMetrics } from "./metrics/self.ts";
 import { Turns } from "./turns.ts";
+import type { BuildInfo } from "./version.ts";
 
 /** A definition is read again after this long at the latest, in case an event was missed. */
 const MAXIMUM_DEFINITION_AGE_MILLISECONDS = 5 * 60_000;
@@ -51,20 +47,17 @@ const CALL_SHARE = 0.5;
 const DEFINITIONS_SHARE = 0.5;
 
 /**
- * Choices of collectors, besides the usual one, for which there may be collections at the same time or within
- * `--scrape.min-interval`. There are as many choices as there are subsets, so without a bound one client could keep libvirt
- * at work and every other scrape waiting.
- */
-const MAXIMUM_CHOICES = 8;
-
-/**
- * Time that a collection has at least, in milliseconds, where the configured time is not less: whoever asks says how long it
- * waits, but others share the answer, and a survey that libvirt cannot answer in time costs the connection.
+ * What a collection is given at least, unless `--libvirt.timeout` is less. Calls that are given up after a few milliseconds
+ * would be missing on the pages of others, who share the connection and the bound of such calls.
  */
 const MINIMUM_COLLECTION_MILLISECONDS = 500;
 
-/** Share of the configured time below which a scrape counts as hurried. */
-const HURRIED_SHARE = 0.5;
+/**
+ * Choices of collectors, besides the usual one, for which there may be collections at the same time or within
+ * `--scrape.min-interval`. There are as many choices as there are subsets, so without a bound one client could keep libvirt
+ * at work without end.
+ */
+const MAXIMUM_CHOICES = 8;
 
 /** How scrapes are made. */
 export interface ScraperOptions {
@@ -83,7 +76,7 @@ export interface ScraperOptions {
   readonly startSecondsOf: (name: string) => number | undefined;
   /** Told of each collection that was made. */
   readonly onCollection: (collection: Collection) => void;
-  readonly build: BuildInformation;
+  readonly build: BuildInfo;
   readonly log: LogWriter;
   /** Takes the secrets of the connection out of what libvirt says about a failure. */
   readonly hideSecrets: (text: string) => string;
@@ -123,15 +116,28 @@ const NOTHING_COLLECTED: ScrapeSummary = {
   problems: [],
 };
 
-/** A collection, made or under way, with whether it had less time than one that nobody hurried. */
-interface Shared<Result> {
-  readonly collection: Result;
-  readonly isHurried: boolean;
+/** A collection that is under way, or waits for its turn. */
+interface Pending {
+  /** Undefined when nobody waited for it any more when its turn came. */
+  readonly collection: Promise<Collection | undefined>;
+  /** Until when somebody waits for it, in milliseconds of `performance.now()`. */
+  until: number;
+  /** The most milliseconds that any of them gives it. */
+  share: number;
+  hasBegun: boolean;
+}
+
+/** A collection that scrapes within `--scrape.min-interval` share. */
+interface Kept {
+  readonly collection: Collection;
+  /** As of {@link Pending}. */
+  readonly share: number;
 }
 
 /**
  * Makes scrapes. The only part of the exporter that talks to libvirt. Scrapes at the same time share one collection,
- * and each answers in time whatever libvirt does. Collections for different collectors take turns.
+ * and each answers in time whatever libvirt does. Collections for different collectors take turns, those for all that are
+ * on every other one.
  */
 export class Scraper {
   readonly #options: ScraperOptions;
@@ -140,12 +146,15 @@ export class Scraper {
   readonly #roster: Roster;
   readonly #labelTexts: LabelTexts;
   #dictionary = new Dictionary();
-  /** By choice of collectors: the collection that is under way, or waits for its turn. */
-  readonly #running = new Map<string, Shared<Promise<Collection>>>();
-  readonly #latest = new Map<string, Shared<Collection>>();
-  readonly #turns = new Turns();
-  readonly #usualKey: string;
+  /** By choice of collectors: the last one that was begun, or will be. */
+  readonly #pending = new Map<string, Pending>();
+  readonly #latest = new Map<string, Kept>();
   #summary: ScrapeSummary = NOTHING_COLLECTED;
+  /** As last told. */
+  #status: HypervisorStatus | undefined;
+  readonly #turns = new Turns();
+  /** Of the usual choice of collectors. */
+  readonly #usualKey: string;
 
   constructor(options: ScraperOptions) {
     this.#options = options;
@@ -157,6 +166,24 @@ export class Scraper {
   }
 
   /**
+   * A collection, at the latest after the configured time, or after that of the request when it is shorter. Never throws:
+   * without libvirt the page says so.
+   */
+  async scrape(request: ScrapeRequest = {}): Promise<Collection> {
+    const { collectors = this.#options.collectors, format = "text" } = request;
+    const patience = Math.min(
+      this.#options.timeoutMilliseconds,
+      request.timeoutMilliseconds ?? Infinity,
+    );
+    const key = keyOf(collectors);
+    const recent = this.#recent(key, this.#share(patience));
+    if (recent !== undefined) return recent;
+    const { collection } = this.#join(key, patience) ??
+      this.#enqueue(key, collectors, format, patience);
+    return await withinTime(collection, patience) ?? await this.#unanswered(patience);
+  }
+
+  /**
    * Whether a scrape for these collectors may be made now: always for the usual ones, and for others unless there are too
    * many other choices already.
    */
@@ -164,31 +191,30 @@ export class Scraper {
     const key = keyOf(collectors);
     if (key === this.#usualKey) return true;
     const kept = [...this.#latest].filter(([, { collection }]) => this.#isFresh(collection));
-    const choices = new Set([...this.#running.keys(), ...kept.map(([choice]) => choice)]);
+    const choices = new Set([...this.#pending.keys(), ...kept.map(([choice]) => choice)]);
     choices.delete(this.#usualKey);
     return choices.has(key) || choices.size < MAXIMUM_CHOICES;
   }
 
-  /**
-   * A collection, at the latest after the configured time, or after that of the request when it is shorter. Never throws:
-   * without libvirt the page says so.
-   */
-  async scrape(request: ScrapeRequest = {}): Promise<Collection> {
-    const { collectors = this.#options.collectors, format = "text" } = request;
-    const timeout = Math.min(
-      this.#options.timeoutMilliseconds,
-      request.timeoutMilliseconds ?? Infinity,
-    );
-    const key = keyOf(collectors);
-    const isHurried = timeout < this.#options.timeoutMilliseconds * HURRIED_SHARE;
-    const recent = this.#recent(key, isHurried);
-    if (recent !== undefined) return recent;
-    const running = this.#running.get(key);
-    // Who has time must not get what somebody without any has left of a page.
-    const collection = running !== undefined && (isHurried || !running.isHurried)
-      ? running.collection
-      : this.#begin(key, isHurried, collectors, format, timeout);
-    return await withinTime(collection, timeout) ?? await this.#unanswered(timeout);
+  #isFresh({ ageMilliseconds }: Collection): boolean {
+    return ageMilliseconds < this.#options.minimumIntervalMilliseconds;
+  }
+
+  /** The milliseconds that somebody who waits this long gives a collection. */
+  #share(patience: number): number {
+    const { timeoutMilliseconds } = this.#options;
+    return Math.min(timeoutMilliseconds, Math.max(patience, MINIMUM_COLLECTION_MILLISECONDS));
+  }
+
+  /** The collection that others wait for already, unless it has begun with less time than this scrape gives it. */
+  #join(key: string, patience: number): Pending | undefined {
+    const pending = this.#pending.get(key);
+    if (pending === undefined) return undefined;
+    const share = this.#share(patience);
+    if (pending.hasBegun && pending.share < share) return undefined;
+    pending.share = Math.max(pending.share, share);
+    pending.until = Math.max(pending.until, performance.now() + patience);
+    return pending;
   }
 
   /** What the last collection found, without asking libvirt. */
@@ -198,73 +224,85 @@ export class Scraper {
     return { ...this.#summary, problems: conditions.map(conditionText) };
   }
 
-  #recent(key: string, isHurried: boolean): Collection | undefined {
-    const latest = this.#latest.get(key);
-    if (latest === undefined || (latest.isHurried && !isHurried)) return undefined;
-    const { collection } = latest;
-    return collection.parts.unread === 0 && this.#isFresh(collection) ? collection : undefined;
+  /** A kept collection, unless more time might have brought more. */
+  #recent(key: string, share: number): Collection | undefined {
+    const kept = this.#latest.get(key);
+    if (kept === undefined) return undefined;
+    const { collection } = kept;
+    if (kept.share < share && !isWhole(collection)) return undefined;
+    return this.#isFresh(collection) ? collection : undefined;
   }
 
-  #isFresh({ ageMilliseconds }: Collection): boolean {
-    return ageMilliseconds < this.#options.minimumIntervalMilliseconds;
-  }
-
-  #begin(
+  #enqueue(
     key: string,
-    isHurried: boolean,
     collectors: readonly Collector[],
     format: ExpositionFormat,
-    timeout: number,
+    patience: number,
+  ): Pending {
+    const begin = async (): Promise<Collection | undefined> => {
+      try {
+        const rest = pending.until - performance.now();
+        // Whoever waited has been answered already.
+        if (rest <= 0) return undefined;
+        pending.hasBegun = true;
+        const collection = await this.#make(collectors, format, this.#share(rest));
+        this.#keep(key, { collection, share: pending.share });
+        return collection;
+      } finally {
+        if (this.#pending.get(key) === pending) this.#pending.delete(key);
+      }
+    };
+    const pending: Pending = {
+      // Requests can choose so many sets of collectors that their turns would take longer than any scrape waits.
+      collection: this.#turns.run(key === this.#usualKey ? "whole" : "part", begin),
+      until: performance.now() + patience,
+      share: this.#share(patience),
+      hasBegun: false,
+    };
+    this.#pending.set(key, pending);
+    return pending;
+  }
+
+  async #make(
+    collectors: readonly Collector[],
+    format: ExpositionFormat,
+    milliseconds: number,
   ): Promise<Collection> {
-    const collection = this.#start(collectors, format, timeout).then((made) => {
-      if (made.wasMade) this.#keep(key, { collection: made.collection, isHurried });
-      return made.collection;
-    }).finally(() => {
-      if (this.#running.get(key) === shared) this.#running.delete(key);
-    });
-    const shared = { collection, isHurried };
-    this.#running.set(key, shared);
+    const collection = await this.#attempt(collectors, format, milliseconds);
+    const { isUp, reason, instances, unread } = collection.parts;
+    this.#summary = { isUp, reason, instances, unread, collectedAt: new Date(), problems: [] };
+    this.#options.onCollection(collection);
     return collection;
   }
 
-  async #start(
+  /** A defect must cost no more than this one page. */
+  async #attempt(
     collectors: readonly Collector[],
     format: ExpositionFormat,
-    timeout: number,
-  ): Promise<{ readonly collection: Collection; readonly wasMade: boolean }> {
-    const until = performance.now() + timeout;
-    await this.#turns.take(keyOf(collectors) === this.#usualKey);
+    milliseconds: number,
+  ): Promise<Collection> {
+    this.#self.countCollection();
     try {
-      const rest = until - performance.now();
-      // Whoever asked has been answered already.
-      if (rest <= 0) return { collection: await this.#unanswered(timeout), wasMade: false };
-      this.#self.countCollection();
-      const least = Math.min(MINIMUM_COLLECTION_MILLISECONDS, this.#options.timeoutMilliseconds);
-      const collection = await this.#collect(collectors, format, Math.max(rest, least));
-      const { isUp, reason, instances, unread } = collection.parts;
-      this.#summary = { isUp, reason, instances, unread, collectedAt: new Date(), problems: [] };
-      this.#options.onCollection(collection);
-      return { collection, wasMade: true };
+      return await this.#collect(collectors, format, milliseconds);
     } catch (error) {
-      // A defect must cost no more than this one page.
       this.#self.countError("internal");
       const reason = `Internal error: ${error instanceof Error ? error.message : String(error)}`;
       this.#conditions.report(new Map([["internal", { level: "error", message: reason }]]));
-      return { collection: await this.#without(reason, {}), wasMade: false };
-    } finally {
-      this.#turns.end();
+      return await this.#without(reason, {});
     }
   }
 
   /** A collection that no later scrape may share would only take memory. */
-  #keep(key: string, made: Shared<Collection>): void {
-    if (this.#options.minimumIntervalMilliseconds === 0) return;
+  #keep(key: string, kept: Kept): void {
+    const { isUp, unread } = kept.collection.parts;
     this.#latest.delete(key);
-    this.#latest.set(key, made);
+    // What is missing for the moment must not be missing for the whole interval.
+    if (this.#options.minimumIntervalMilliseconds === 0 || !isUp || unread > 0) return;
+    this.#latest.set(key, kept);
     for (const oldest of this.#latest.keys()) {
       // One for each choice, and one for the usual collectors.
       if (this.#latest.size <= MAXIMUM_CHOICES + 1) return;
-      this.#latest.delete(oldest);
+      if (oldest !== this.#usualKey) this.#latest.delete(oldest);
     }
   }
 
@@ -292,7 +330,8 @@ export class Scraper {
     const named = listed.filter((handle) => this.#passesByName(handle));
     const surveyedAt = performance.now();
     const describeUntil = surveyedAt + (deadline - surveyedAt) * DEFINITIONS_SHARE;
-    const { conditions, ended } = await this.#describe(question, named, describeUntil);
+    const described = await this.#describe(question, named, describeUntil);
+    const { conditions, ended } = described;
     clock.end("describe");
     const { records, unread } = this.#select(named.filter((handle) => !ended.has(handle)));
     const handles = Uint32Array.from(records, ({ handle }) => handle);
@@ -305,7 +344,10 @@ export class Scraper {
     for (const failure of failures) this.#noteFailure("call", failure, conditions);
     if (incomplete.late > 0) this.#self.countError("timeout", incomplete.late);
     this.#self.countCalls(callTimes);
-    this.#conditions.report(new Map([...conditions, ...verdictConditions(records, measurement)]));
+    this.#conditions.report(
+      new Map([...conditions, ...verdictConditions(records, measurement)]),
+      new Set(collectors.map(({ name }) => name)),
+    );
     const instances = [...snapshot.domains, ...unread].filter(isActive).length;
     const collection = new Collection({
       isUp: true,
@@ -318,7 +360,7 @@ export class Scraper {
       labelTexts: this.#labelTexts,
     });
     collection.render(format);
-    const status = await hypervisor.status();
+    const status = this.#status = await hypervisor.status();
     clock.end("render");
     return collection.complete(
       await this.#self.families({
@@ -328,7 +370,7 @@ export class Scraper {
         incomplete,
         outcomes: collectorOutcomes(
           collectors.filter(isSwitched),
-          failures.filter(isFailure),
+          [...described.failures, ...failures].filter(isFailure),
           callTimes,
         ),
         phaseSeconds: clock.seconds(),
@@ -378,14 +420,19 @@ export class Scraper {
   /**
    * Reads the definitions that are missing or old, as many as there is time for.
    *
-   * @returns what is the matter, and the domains that have ended since they were listed
+   * @returns what is the matter, what of it libvirt refused, and the domains that have ended since they were listed
    */
   async #describe(
     question: (callShare: number) => Question,
     handles: readonly number[],
     until: number,
-  ): Promise<{ readonly conditions: Conditions; readonly ended: ReadonlySet<number> }> {
+  ): Promise<{
+    readonly conditions: Conditions;
+    readonly failures: readonly CallFailure[];
+    readonly ended: ReadonlySet<number>;
+  }> {
     const conditions: Conditions = new Map();
+    const failures: CallFailure[] = [];
     const ended = new Set<number>();
     const stale = this.#roster.stale(handles, performance.now());
     let read = 0;
@@ -398,13 +445,14 @@ export class Scraper {
         else if (failure !== undefined && !isFailure(failure)) ended.add(handle);
         else if (failure !== undefined) {
           this.#roster.refuse(handle);
+          failures.push(failure);
           this.#noteFailure("definition", failure, conditions);
         }
       }
     }
     this.#self.countDefinitions(handles.length - stale.length, read);
     const problems = definitionConditions(this.#roster.problems());
-    return { conditions: new Map([...conditions, ...problems]), ended };
+    return { conditions: new Map([...conditions, ...problems]), failures, ended };
   }
 
   #understand(handle: number, xml: string): void {
@@ -469,12 +517,13 @@ export class Scraper {
   async #unanswered(timeout: number): Promise<Collection> {
     this.#self.countError("timeout");
     const reason = `The collection did not end within ${Math.round(timeout)} ms`;
-    return await this.#without(reason, { survey: timeout / 1000 });
+    return await this.#without(reason, { survey: timeout / 1000 }, NO_PATIENCE);
   }
 
   async #without(
     reason: string,
     phaseSeconds: CollectionState["phaseSeconds"],
+    statusPatience = STATUS_PATIENCE,
   ): Promise<Collection> {
     const collection = new Collection({
       isUp: false,
@@ -494,22 +543,36 @@ export class Scraper {
         incomplete: NOTHING_INCOMPLETE,
         outcomes: [],
         phaseSeconds,
-        status: await withinTime<HypervisorStatus>(
-          this.#options.hypervisor.status(),
-          STATUS_PATIENCE,
-        ),
+        status: await this.#readStatus(statusPatience),
       }),
     );
   }
+
+  /** The state of the connection; the last known one when it is not told in time. */
+  async #readStatus(patience: number): Promise<HypervisorStatus | undefined> {
+    this.#status = await withinTime(this.#options.hypervisor.status(), patience) ?? this.#status;
+    return this.#status;
+  }
 }
 
-/** What tells choices of collectors apart. */
+/** Whether all that was asked was answered, so that more time would have brought nothing more. */
+function isWhole({ parts: { snapshot } }: Collection): boolean {
+  return snapshot?.domains.every((_, domain) => snapshot.isComplete(domain)) ?? false;
+}
+
+/** Stands for a choice of collectors. */
 function keyOf(collectors: readonly Collector[]): string {
   return collectors.map(({ name }) => name).join(" ");
 }
 
-/** The state of the connection is known without libvirt; only a defect keeps it longer. */
+/** Milliseconds for the state of the connection, which is known without libvirt; only a defect keeps it longer. */
 const STATUS_PATIENCE = 100;
+
+/**
+ * Milliseconds for it while a collection is under way, for questions are answered in turn: whoever asked for the page has
+ * waited for it long enough.
+ */
+const NO_PATIENCE = 10;
 
 /** What `promise` gives, or undefined when it takes longer. */
 async function withinTime<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {

@@ -1,32 +1,43 @@
+/** In which line a task waits for its turn. */
+export type Line = "whole" | "part";
+
+const OTHER: Readonly<Record<Line, Line>> = { whole: "part", part: "whole" };
+
 /**
- * Lets one go at a time. Those who are preferred go before the others, but not twice in a row while one of the others waits:
- * so neither kind, however many come, keeps the other out.
+ * Runs one task at a time. After a task of one line comes one of the other, where some wait there: a crowd in one line
+ * delays the other by one task at most.
  */
 export class Turns {
-  readonly #preferred: (() => void)[] = [];
-  readonly #others: (() => void)[] = [];
-  #isTaken = false;
-  #wasPreferred = false;
+  readonly #waiting: Readonly<Record<Line, (() => Promise<void>)[]>> = { whole: [], part: [] };
+  #isRunning = false;
+  #last: Line = "part";
 
-  /** Resolves when it is the caller's turn, who has to {@linkcode Turns.end} it. */
-  async take(isPreferred: boolean): Promise<void> {
-    if (this.#isTaken) {
-      await new Promise<void>((resolve) => {
-        (isPreferred ? this.#preferred : this.#others).push(resolve);
-      });
-    }
-    this.#isTaken = true;
-    this.#wasPreferred = isPreferred;
+  /** What the task gives, or is rejected with, once its turn has come. */
+  run<Result>(line: Line, task: () => Promise<Result>): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    this.#waiting[line].push(async () => {
+      try {
+        resolve(await task());
+      } catch (error) {
+        reject(error);
+      }
+    });
+    if (!this.#isRunning) this.#runAll();
+    return promise;
   }
 
-  /** Ends the present turn. */
-  end(): void {
-    const [first, second] = this.#wasPreferred
-      ? [this.#others, this.#preferred]
-      : [this.#preferred, this.#others];
-    const next = first.shift() ?? second.shift();
-    // Who is next keeps it taken: somebody may come before that one goes on.
-    if (next === undefined) this.#isTaken = false;
-    else next();
+  async #runAll(): Promise<void> {
+    this.#isRunning = true;
+    // Whoever comes in the same moment waits together.
+    await Promise.resolve();
+    for (let next = this.#next(); next !== undefined; next = this.#next()) await next();
+    this.#isRunning = false;
+  }
+
+  #next(): (() => Promise<void>) | undefined {
+    const other = OTHER[this.#last];
+    const line = this.#waiting[other].length > 0 ? other : this.#last;
+    this.#last = line;
+    return this.#waiting[line].shift();
   }
 }

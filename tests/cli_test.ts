@@ -82,6 +82,14 @@ Deno.test("parseCommandLine() refuses a wrong command line in one line with a re
     [["--a\n(Did you mean --b?)"], 'Unknown flag "--a\\n(Did you mean --b?)": leave it out'],
     [["--=x"], 'Unknown flag "--": leave it out'],
     [["--once=true"], "Flag --once takes no value: give --once alone"],
+    [
+      ["--collector.cpu=false"],
+      "Flag --collector.cpu takes no value: give --collector.cpu or --no-collector.cpu alone",
+    ],
+    [
+      ["--no-collector.cpu=1"],
+      "Flag --no-collector.cpu takes no value: give --collector.cpu or --no-collector.cpu alone",
+    ],
     [["--help=x"], "Flag --help takes no value: give --help alone"],
     [
       ["--once", "true"],

@@ -28,6 +28,32 @@ Deno.test("ConditionLog writes a line when a condition begins and when it ends, 
   ]);
 });
 
+Deno.test("ConditionLog ends what a report has found only with one that looked for as much", () => {
+  const { lines, log } = recorder();
+  const conditions = new ConditionLog(log);
+  const hung = new Map([["hung", condition("A guest hangs")]]);
+  const messages = (): readonly string[] => conditions.current.map(({ message }) => message);
+  conditions.report(hung, new Set(["cpu", "memory"]));
+  conditions.report(new Map(), new Set(["cpu"]));
+  conditions.report(new Map([["failing", condition("A call fails")]]), new Set(["job"]));
+  assert.deepEqual(messages(), ["A guest hangs", "A call fails"]);
+  // What is found with less is over when less does not find it.
+  conditions.report(hung, new Set(["memory"]));
+  conditions.report(new Map(), new Set(["memory"]));
+  assert.deepEqual(messages(), ["A call fails"]);
+  conditions.report(new Map([["down", condition("Down")]]));
+  assert.deepEqual(messages(), ["Down"]);
+  conditions.report(new Map(), new Set(["cpu"]));
+  assert.deepEqual(lines, [
+    "warn A guest hangs",
+    "warn A call fails",
+    "info Over: A guest hangs",
+    "warn Down",
+    "info Over: A call fails",
+    "info Over: Down",
+  ]);
+});
+
 Deno.test("ConditionLog sums up when very much begins or ends at once", () => {
   const { lines, log } = recorder();
   const conditions = new ConditionLog(log);

@@ -179,6 +179,17 @@ Deno.test("configFromFlags() takes both names of the path when they agree", () =
   );
 });
 
+Deno.test("configFromFlags() refuses a path that hides the pages of the other hypervisors", () => {
+  const path = ["path", "/probe"] as const;
+  assert.equal(configFromFlags(given([...path])).path, "/probe");
+  assert.throws(
+    () => configFromFlags(given([...path], ["probe.target", "a=test:///default"])),
+    new UsageError(
+      'The path "/probe" is that of the pages of --probe.target: give another for --path',
+    ),
+  );
+});
+
 Deno.test("configFromFlags() refuses wrong values in one line with flag, value and remedy", () => {
   const cases: readonly [name: string, texts: readonly string[], remedy: RegExp][] = [
     ["uri", ["", "foo"], /qemu:\/\/\/system/],

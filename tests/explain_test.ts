@@ -10,6 +10,11 @@ Deno.test("explainFailure() adds what to do to the reasons that operators meet",
       `${SOCKET}: Permission denied: add the exporter's user to the group "libvirt"`,
     ],
     [
+      "Cannot recv data: a@b: Permission denied (publickey,password).: Connection reset by peer",
+      "Cannot recv data: a@b: Permission denied (publickey,password).: Connection reset by peer: " +
+      "give the exporter's user a key that the host accepts",
+    ],
+    [
       "access denied by policy",
       'access denied by policy: add the exporter\'s user to the group "libvirt"',
     ],

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { bashCompletion, fishCompletion, zshCompletion } from "../scripts/generate_completion.ts";
-import { ALL_FLAGS, type Flag } from "../src/config.ts";
+import { ALL_FLAGS, type Flag, ONCE_FORMATS } from "../src/config.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "../src/log.ts";
 
 const SAMPLE: readonly Flag[] = [
   {
@@ -79,6 +80,17 @@ Deno.test("Bash offers the flags, and the values of those that have a choice", a
     if (words[0] === "--log" && words.length > 1) {
       for (const file of expected.slice(1)) assert.ok(found.includes(file), `${found}`);
     } else assert.deepEqual(found, expected, words.join(" "));
+  }
+});
+
+Deno.test("Bash offers what each flag of the program takes", async () => {
+  const cases = [
+    ["--log.format", LOG_FORMATS],
+    ["--log.level", LOG_LEVELS],
+    ["--format", ONCE_FORMATS],
+  ] as const;
+  for (const [flag, values] of cases) {
+    assert.deepEqual(await offered(ALL_FLAGS, [flag, ""]), [...values], flag);
   }
 });
 

@@ -138,6 +138,22 @@ Deno.test("the host's memory is that of which libvirt says what is free", async 
   ]);
 });
 
+Deno.test("what nothing tells apart is one series", async () => {
+  const hypervisor = new FakeHypervisor([]);
+  const texts = { pool: "images", name: "\uFFFD.qcow2" };
+  hypervisor.entities = [1, 2].map((capacity) => ({
+    kind: "storage_volume",
+    texts,
+    numbers: { capacity },
+  }));
+  const scraper = new Scraper(scraperOptions(hypervisor, COLLECTORS));
+  const families = parsePage(decodePage((await scraper.scrape()).page("text")));
+  const name = "libvirt_nova_storage_volume_capacity_bytes";
+  assert.deepEqual(families.get(name)?.samples, [
+    { name, labels: { pool: "images", volume: "\uFFFD.qcow2" }, value: 1 },
+  ]);
+});
+
 Deno.test("sumOf() and sampleOf() make nothing of nothing", () => {
   assert.equal(sumOf([]), undefined);
   assert.equal(sumOf([undefined, undefined]), undefined);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { parseDomainXml } from "../src/libvirt/domain_xml.ts";
 import type { Survey } from "../src/libvirt/hypervisor.ts";
 import { Roster } from "../src/libvirt/roster.ts";
+import { novaDomainXml } from "./support/nova_domain.ts";
 
 const AGE = 1_000;
 
@@ -42,6 +44,14 @@ Deno.test("Roster asks again when an event or the caller says so, and at the lat
   assert.deepEqual(stale(roster, AGE), [1, 2, 3]);
 });
 
+Deno.test("Roster has those read first that have never been read", () => {
+  const roster = new Roster(AGE);
+  roster.enrol(survey([1, 2, 3], [1, 2, 3]));
+  for (const handle of [1, 2]) roster.describe(handle, undefined, undefined, 0);
+  roster.enrol(survey([1, 2, 3, 4], [4], [1, 2]));
+  assert.deepEqual(stale(roster, 1), [3, 4, 1, 2]);
+});
+
 Deno.test("Roster lets definitions that were read together expire at different times", () => {
   const roster = new Roster(AGE);
   const handles = Array.from({ length: 100 }, (_, handle) => handle);
@@ -72,6 +82,17 @@ Deno.test("Roster makes a new record when the definition changes, so that caches
   const before = roster.record(1);
   roster.describe(1, undefined, undefined, 0);
   assert.notEqual(roster.record(1), before);
+});
+
+Deno.test("Roster calls a domain by the name of its present definition: one that is shut off can be renamed", () => {
+  const roster = new Roster(AGE);
+  const { appeared, ...rest } = survey([1], [1]);
+  roster.enrol({ ...rest, appeared: appeared.map((one) => ({ ...one, id: -1 })) });
+  const xml = novaDomainXml({ name: "renamed", uuid: "uuid-1" });
+  roster.describe(1, parseDomainXml(xml), undefined, 0);
+  assert.equal(roster.record(1).name, "renamed");
+  roster.describe(1, parseDomainXml("<domain/>"), undefined, 0);
+  assert.equal(roster.record(1).name, "renamed");
 });
 
 Deno.test("Roster asks once when an active domain was started, and never for one that is shut off", () => {

@@ -1,49 +1,46 @@
 import assert from "node:assert/strict";
-import { Turns } from "../src/turns.ts";
+import { type Line, Turns } from "../src/turns.ts";
 
-/** Takes a turn for each of the names, in their order while the first is kept; gives the order in which they went. */
-async function order(names: readonly string[]): Promise<string> {
+/** The order in which tasks run that wait together. */
+async function orderOf(lines: readonly Line[]): Promise<readonly number[]> {
   const turns = new Turns();
-  const went: string[] = [];
-  await turns.take(false);
-  const all = names.map(async (name) => {
-    await turns.take(name === name.toUpperCase());
-    went.push(name);
-    await Promise.resolve();
-    turns.end();
-  });
-  turns.end();
-  await Promise.all(all);
-  return went.join("");
+  const order: number[] = [];
+  await Promise.all(lines.map((line, number) =>
+    turns.run(line, () => {
+      order.push(number);
+      return Promise.resolve();
+    })
+  ));
+  return order;
 }
 
-Deno.test("Turns lets those who are preferred go first, and the others in between", async () => {
-  const cases: readonly (readonly [came: string, went: string])[] = [
-    ["", ""],
-    ["a", "a"],
-    ["abc", "abc"],
-    ["ABC", "ABC"],
-    ["abcA", "Aabc"],
-    ["abcAB", "AaBbc"],
-    ["ABCab", "AaBbC"],
+Deno.test("Turns lets each line have its turn, and each task that of its line", async () => {
+  const cases: readonly (readonly [lines: readonly Line[], order: readonly number[]])[] = [
+    [["part", "part", "part"], [0, 1, 2]],
+    [["whole", "whole"], [0, 1]],
+    [["part", "part", "part", "whole"], [3, 0, 1, 2]],
+    [["whole", "whole", "part", "part", "whole"], [0, 2, 1, 3, 4]],
   ];
-  for (const [came, went] of cases) assert.equal(await order([...came]), went);
+  for (const [lines, order] of cases) assert.deepEqual(await orderOf(lines), order);
 });
 
-Deno.test("Turns lets one go at a time, whoever comes when", async () => {
+Deno.test("Turns runs one task at a time, and the next whatever became of it", async () => {
   const turns = new Turns();
-  let going = 0;
-  let most = 0;
-  const go = async (isPreferred: boolean): Promise<void> => {
-    await turns.take(isPreferred);
-    most = Math.max(most, ++going);
-    await Promise.resolve();
-    going--;
-    turns.end();
-    // Comes between the end of a turn and the beginning of the next.
-    if (most < 3 && isPreferred) await turns.take(false).then(() => turns.end());
-  };
-  await Promise.all(Array.from({ length: 50 }, (_, index) => go(index % 3 === 0)));
-  assert.equal(most, 1);
-  assert.equal(going, 0);
+  const gate = Promise.withResolvers<string>();
+  const started: number[] = [];
+  const first = turns.run("part", () => {
+    started.push(1);
+    return gate.promise;
+  });
+  const second = turns.run("part", () => {
+    started.push(2);
+    return Promise.resolve("second");
+  });
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual(started, [1]);
+  gate.reject(new Error("on purpose"));
+  await assert.rejects(first, /on purpose/);
+  assert.equal(await second, "second");
+  assert.equal(await turns.run("whole", () => Promise.resolve("third")), "third");
+  await assert.rejects(turns.run("whole", () => Promise.reject(new Error("again"))), /again/);
 });

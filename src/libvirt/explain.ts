@@ -18,6 +18,10 @@ export function explainFailure(failure: Pick<CallFailure, "message">): string {
 
 function findRemedy(reason: string): string | undefined {
   const socket = /socket to '([^']+)'/.exec(reason)?.[1];
+  // As ssh says it, with the ways that it has tried: the host at the other end knows no group of this one.
+  if (/permission denied \([\w,-]+\)/i.test(reason)) {
+    return "give the exporter's user a key that the host accepts";
+  }
   if (/permission denied|access denied/i.test(reason)) {
     return `add the exporter's user to the group "${groupOf(socket) ?? USUAL_GROUP}"`;
   }

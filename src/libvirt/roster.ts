@@ -66,12 +66,14 @@ export class Roster {
     if (entry !== undefined) this.#entries.set(handle, { ...entry, expiresAt: -Infinity });
   }
 
-  /** Those of the domains whose definition has to be read. */
+  /** Those of the domains whose definition has to be read, first those that are not on the page until it is. */
   stale(handles: readonly number[], now: number): number[] {
-    return handles.filter((handle) => {
+    const stale = handles.filter((handle) => {
       const entry = this.#entries.get(handle);
       return entry !== undefined && entry.expiresAt <= now;
     });
+    const isUnread = (handle: number): boolean => this.record(handle).definition === "unread";
+    return [...stale.filter(isUnread), ...stale.filter((handle) => !isUnread(handle))];
   }
 
   /** Notes what the definition of a domain says, and what of it is not understood. */
@@ -84,7 +86,12 @@ export class Roster {
     const entry = this.#entries.get(handle);
     if (entry === undefined) return;
     this.#entries.set(handle, {
-      record: { ...entry.record, description, definition: "given" },
+      record: {
+        ...entry.record,
+        name: presentName(entry.record, description),
+        description,
+        definition: "given",
+      },
       expiresAt: now + this.#maximumAgeMilliseconds * (1 - jitter(handle)),
       problem,
     });
@@ -114,6 +121,11 @@ export class Roster {
     if (entry === undefined) throw new RangeError(`Nobody has introduced domain ${handle}`);
     return entry.record;
   }
+}
+
+/** What a domain is called: one that is shut off can be renamed. */
+function presentName(record: DomainRecord, description: DomainDescription | undefined): string {
+  return isActive(record) ? record.name : description?.name || record.name;
 }
 
 /** Between 0 and a half, the same for the same domain: definitions read together do not expire together. */

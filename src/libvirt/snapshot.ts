@@ -149,7 +149,7 @@ class Columns {
           groups.set(group, devices);
           const first = firsts.get(group) ?? devices.length;
           firsts.set(group, first);
-          // Two devices of one name would be one series twice, which ends a whole scrape.
+          // Two devices of one name would be one series twice, for which readers may refuse a whole page.
           if (!hasName(devices, first, name)) devices.push({ domain, slot, name });
         }
       }

@@ -4,6 +4,7 @@ import {
   type Family,
   type FamilyType,
   type HostFamily,
+  type HostSample,
   identityLabels,
   type IdentityOptions,
   type Label,
@@ -115,9 +116,23 @@ export function hostFamilies(
 ): readonly PlainFamily[] {
   const spellOut = (family: HostFamily): PlainFamily => ({
     ...family,
-    samples: family.samples(snapshot).map((sample) => ({ name: family.name, ...sample })),
+    samples: distinct(family.samples(snapshot)).map((sample) => ({ name: family.name, ...sample })),
   });
   return collectors.flatMap((collector) => (collector.hostFamilies ?? []).map(spellOut));
+}
+
+/**
+ * The samples without those whose labels another has already: names that are no UTF-8, such as a volume's, may differ in
+ * nothing but what cannot be shown.
+ */
+function distinct(samples: readonly HostSample[]): readonly HostSample[] {
+  const seen = new Set<string>();
+  return samples.filter(({ labels }) => {
+    const text = renderLabels(labels);
+    const isNew = !seen.has(text);
+    seen.add(text);
+    return isNew;
+  });
 }
 
 /** Units that OpenMetrics knows as such: where a family's name ends with one, it is told. */

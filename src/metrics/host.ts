@@ -1,6 +1,13 @@
 import type { HostEntity } from "../libvirt/hypervisor.ts";
 import type { Snapshot } from "../libvirt/snapshot.ts";
-import type { Conversion, FamilyType, HostFamily, HostSample, Label } from "./family.ts";
+import {
+  type Conversion,
+  type FamilyType,
+  type HostFamily,
+  type HostSample,
+  KIBIBYTES,
+  type Label,
+} from "./family.ts";
 
 /** What a host family's samples are made of: a number of each entity of a kind. */
 export interface EntityRow {
@@ -48,6 +55,21 @@ export function entitiesOf(
   kind: HostEntity["kind"],
 ): readonly HostEntity[] {
   return entities.filter((entity) => entity.kind === kind);
+}
+
+/** The host itself; undefined when libvirt said nothing of it. */
+export function hostNode(snapshot: Snapshot): HostEntity | undefined {
+  return entitiesOf(snapshot, "node")[0];
+}
+
+/**
+ * The memory of the host in bytes, from the same call as what is free of it. The other call adds up the NUMA nodes, which may
+ * have less than the host: memory that was plugged in since, for one.
+ */
+export function hostMemoryBytes(snapshot: Snapshot): number | undefined {
+  const numbers = hostNode(snapshot)?.numbers;
+  const total = numbers?.["memory.total"];
+  return total === undefined ? numbers?.["memory"] : KIBIBYTES.convert(total);
 }
 
 /** An entity's texts as labels; what libvirt did not say is empty. */

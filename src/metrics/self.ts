@@ -1,5 +1,6 @@
 import { Counter, type MetricObjectWithValues, Registry } from "@prometheus-io/client";
 import type { CallFailure, CallTime, HypervisorStatus } from "../libvirt/hypervisor.ts";
+import type { BuildInfo } from "../version.ts";
 import type { CollectorOutcome } from "./calls.ts";
 import type { PlainFamily, PlainSample } from "./exposition.ts";
 import type { FamilyType, Label } from "./family.ts";
@@ -62,23 +63,16 @@ export interface CollectionState {
   readonly status: HypervisorStatus | undefined;
 }
 
-/** What the running program is. */
-export interface BuildInformation {
-  readonly version: string;
-  readonly runtime: string;
-  readonly architecture: string;
-}
-
 /** The exporter's metrics about itself. Counters live here, everything else comes with each page. */
 export class SelfMetrics {
-  readonly #build: BuildInformation;
+  readonly #build: BuildInfo;
   readonly #registry = new Registry();
   readonly #errors = this.#counter("libvirt_nova_exporter_errors_total", "Errors by kind", [
     "kind",
   ]);
   readonly #libvirtErrors = this.#counter(
     "libvirt_nova_exporter_libvirt_errors_total",
-    "Failed libvirt calls by function and virErrorNumber (0: no answer in time)",
+    "Failed libvirt calls by function and virErrorNumber (0: none, as without an answer in time)",
     ["call", "code"],
   );
   readonly #calls = this.#counter(
@@ -104,7 +98,7 @@ export class SelfMetrics {
     "Instances whose definition was read",
   );
 
-  constructor(build: BuildInformation) {
+  constructor(build: BuildInfo) {
     this.#build = build;
     for (const kind of ERROR_KINDS) this.#errors.inc({ kind }, 0);
   }

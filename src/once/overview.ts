@@ -3,7 +3,7 @@ import { DomainCall, StatisticsGroup } from "../libvirt/hypervisor.ts";
 import { type DomainRecord, isActive, type Snapshot } from "../libvirt/snapshot.ts";
 import { reasonName, stateName } from "../metrics/domain_state.ts";
 import { KIBIBYTES, NANOSECONDS } from "../metrics/family.ts";
-import { entitiesOf, sumOf } from "../metrics/host.ts";
+import { hostMemoryBytes, hostNode, sumOf } from "../metrics/host.ts";
 import { neededQuestions } from "../metrics/mod.ts";
 
 /** For how long what a guest has said of its memory is shown. Nova has it say it every 10 seconds. */
@@ -127,14 +127,13 @@ function askedSubjects({ collectors }: Collection["parts"]): Overview["asked"] {
 
 function hostFacts({ instances = 0 }: Collection["parts"], snapshot: Snapshot): HostFacts {
   const active = snapshot.domains.filter(isActive);
-  const node = entitiesOf(snapshot, "node")[0]?.numbers;
   return {
     instances,
     inactive: snapshot.domains.length - active.length,
     virtualCpus: sumOf(active.map(({ description }) => description?.currentVirtualCpus)),
-    cpus: node?.["cpus"],
+    cpus: hostNode(snapshot)?.numbers["cpus"],
     allocatedBytes: sumOf(active.map(({ description }) => description?.memoryBytes)),
-    memoryBytes: node?.["memory"],
+    memoryBytes: hostMemoryBytes(snapshot),
   };
 }
 

@@ -61,7 +61,7 @@ export const job: Collector = {
     gauge(
       "operation_code",
       "What the job does: 1 start, 2 save, 3 restore, 4 migration in, 5 migration out, " +
-        "6 snapshot, 7 revert to a snapshot, 8 dump, 9 backup, 0 unknown",
+        "6 snapshot, 7 revert to a snapshot, 8 dump, 9 backup, 10 delete a snapshot, 0 unknown",
       "code",
       "operation",
     ),

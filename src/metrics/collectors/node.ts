@@ -1,4 +1,4 @@
-import { HostCall, type HostEntity, StatisticsGroup } from "../../libvirt/hypervisor.ts";
+import { HostCall, StatisticsGroup } from "../../libvirt/hypervisor.ts";
 import { isActive, type Snapshot } from "../../libvirt/snapshot.ts";
 import { STATE_NAMES, stateName } from "../domain_state.ts";
 import {
@@ -8,7 +8,7 @@ import {
   KIBIBYTES,
   NANOSECONDS,
 } from "../family.ts";
-import { entitiesOf, entityFamilies, sampleOf, sumOf } from "../host.ts";
+import { entitiesOf, entityFamilies, hostMemoryBytes, hostNode, sampleOf, sumOf } from "../host.ts";
 
 const MEGAHERTZ = { from: "MHz", convert: (value: number) => value * 1e6 } as const;
 
@@ -28,10 +28,6 @@ function versionText(version: number | undefined): string {
   ].join(".");
 }
 
-function node(snapshot: Snapshot): HostEntity | undefined {
-  return entitiesOf(snapshot, "node")[0];
-}
-
 function allocatedVirtualCpus({ domains }: Snapshot): number | undefined {
   const active = domains.filter(isActive);
   return sumOf(active.map(({ description }) => description?.currentVirtualCpus));
@@ -39,16 +35,6 @@ function allocatedVirtualCpus({ domains }: Snapshot): number | undefined {
 
 function allocatedMemory({ domains }: Snapshot): number | undefined {
   return sumOf(domains.filter(isActive).map(({ description }) => description?.memoryBytes));
-}
-
-/**
- * From the same call as what is free of it. The other call adds up the NUMA nodes, which may have less than the host:
- * memory that was plugged in since, for one.
- */
-function memoryBytes(snapshot: Snapshot): number | undefined {
-  const numbers = node(snapshot)?.numbers;
-  const total = numbers?.["memory.total"];
-  return total === undefined ? numbers?.["memory"] : KIBIBYTES.convert(total);
 }
 
 function ratio(part: number | undefined, whole: number | undefined): number | undefined {
@@ -121,7 +107,7 @@ export const nodeCollector: Collector = {
       names: ["model", "driver", ...VERSIONS.map((one) => `${one}_version`)],
       source: "node",
       samples: (snapshot) => {
-        const found = node(snapshot);
+        const found = hostNode(snapshot);
         if (found === undefined) return [];
         const { texts, numbers } = found;
         return sampleOf(1, [
@@ -177,7 +163,7 @@ export const nodeCollector: Collector = {
       "Memory of the host",
       "bytes",
       "node memory.total, else memory",
-      memoryBytes,
+      hostMemoryBytes,
     ),
     ...entityFamilies("node", {}, [
       {
@@ -211,7 +197,7 @@ export const nodeCollector: Collector = {
       source: `node ${MODES.map((mode) => `cpu.${mode}`).join(", ")}`,
       samples: (snapshot) =>
         MODES.flatMap((mode) => {
-          const value = node(snapshot)?.numbers[`cpu.${mode}`];
+          const value = hostNode(snapshot)?.numbers[`cpu.${mode}`];
           return value === undefined ? [] : sampleOf(NANOSECONDS.convert(value), [["mode", mode]]);
         }),
     },
@@ -245,14 +231,14 @@ export const nodeCollector: Collector = {
       "vCPUs of the active instances for each processor of the host",
       "ratio",
       "<vcpu current> of the instances / node cpus",
-      (snapshot) => ratio(allocatedVirtualCpus(snapshot), node(snapshot)?.numbers["cpus"]),
+      (snapshot) => ratio(allocatedVirtualCpus(snapshot), hostNode(snapshot)?.numbers["cpus"]),
     ),
     gauge(
       "memory_overcommit_ratio",
       "Memory that the active instances can have, of the memory of the host",
       "ratio",
       "<memory> of the instances / node memory.total, else memory",
-      (snapshot) => ratio(allocatedMemory(snapshot), memoryBytes(snapshot)),
+      (snapshot) => ratio(allocatedMemory(snapshot), hostMemoryBytes(snapshot)),
     ),
   ],
 };
