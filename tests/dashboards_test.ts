@@ -1,4 +1,4 @@
-import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, match, ok, strictEqual as equal } from "node:assert/strict";
 import type { Panel, RowPanel } from "@grafana/grafana-foundation-sdk/dashboard";
 import { switchedOffCollectors } from "../scripts/alerts.ts";
 import { type DashboardFile, dashboardFiles } from "../scripts/dashboards/mod.ts";

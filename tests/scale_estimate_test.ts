@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { loadOf, measurePage, rounded } from "../scripts/scale_estimate.ts";
 import { COLLECTORS } from "../src/metrics/mod.ts";
 

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { dashboardFiles } from "../../scripts/dashboards/mod.ts";
 import { type DashboardTarget, substitute, targetsOf } from "../../scripts/dashboards/targets.ts";

@@ -1,4 +1,4 @@
-import { equal, ok } from "node:assert/strict";
+import { ok, strictEqual as equal } from "node:assert/strict";
 import { domainStartSeconds } from "../../src/libvirt/domain_start.ts";
 import { outputOf } from "./command.ts";
 import { ensureHypervisorHost } from "./host.ts";

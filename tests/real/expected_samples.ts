@@ -5,7 +5,7 @@
  * @module
  */
 
-import { deepEqual, ok } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok } from "node:assert/strict";
 import type { AnsweredScrape } from "./exporter_process.ts";
 import {
   type DiskFigures,

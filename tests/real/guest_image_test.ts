@@ -1,4 +1,4 @@
-import { deepEqual, equal, throws } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
 import { concreteKernelPackage, loadOrder, moduleDependencies } from "./guest_image.ts";
 
 Deno.test("concreteKernelPackage() takes the kernel from the meta package's dependencies", () => {

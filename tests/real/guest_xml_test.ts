@@ -1,4 +1,4 @@
-import { equal, match, throws } from "node:assert/strict";
+import { match, strictEqual as equal, throws } from "node:assert/strict";
 import { type GuestDomain, guestDomainXml, novaMetadata } from "./guest_xml.ts";
 
 const FIXTURES = new URL("../fixtures/nova/", import.meta.url);

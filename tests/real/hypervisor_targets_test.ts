@@ -1,4 +1,4 @@
-import { deepEqual, equal, match } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { createTestFolder, startExecutable } from "../support/executable.ts";
 import { type CommandResult, runCommand } from "./command.ts";

@@ -1,4 +1,11 @@
-import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
+import {
+  deepStrictEqual as deepEqual,
+  match,
+  ok,
+  rejects,
+  strictEqual as equal,
+  throws,
+} from "node:assert/strict";
 import { Dictionary } from "../../src/libvirt/dictionary.ts";
 import {
   DomainCall,

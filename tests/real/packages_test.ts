@@ -1,4 +1,4 @@
-import { deepEqual } from "node:assert/strict";
+import { deepStrictEqual as deepEqual } from "node:assert/strict";
 import { missingPackages } from "./packages.ts";
 
 Deno.test("missingPackages() counts packages as missing that are unknown, removed or half-way", () => {

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { parse } from "yaml";
 import { createTestFolder } from "../support/executable.ts";
 import { ensurePrometheus3, INSTALLED_PROMETHEUS } from "./newer_prometheus.ts";
