@@ -258,6 +258,7 @@ async function openTarget(
     onCollection,
     build: buildInfo(),
     log,
+    logLines: log.lines,
     hideSecrets: createPasswordHider(uri),
   });
   return { hypervisor, scraper };

@@ -22,6 +22,8 @@ export interface Log {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
+  /** How many lines of each level there were so far, those that had no place to go included. */
+  readonly lines: Readonly<Record<LogLevel, number>>;
   /**
    * Opens the file again under its name, as after logrotate has moved it away; also tries a failed one. The lines so far
    * go where it was before.
@@ -77,8 +79,11 @@ export function openLog(options: LogOptions): Log {
     ? undefined
     : new LogFileWriter({ path: options.file, clock, render, tell });
 
+  const lines: Record<LogLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
+
   function log(level: LogLevel, message: string, fields?: LogFields): void {
     if (LOG_LEVELS.indexOf(level) < threshold) return;
+    lines[level]++;
     const line = render(level, message, fields);
     if (file === undefined) tell(line);
     else file.write(line);
@@ -89,6 +94,7 @@ export function openLog(options: LogOptions): Log {
     info: (message, fields) => log("info", message, fields),
     warn: (message, fields) => log("warn", message, fields),
     error: (message, fields) => log("error", message, fields),
+    lines,
     reopen: () => file?.reopen() ?? Promise.resolve(true),
     flush: () => file?.flush() ?? Promise.resolve(),
     close: () => file?.close() ?? Promise.resolve(),

@@ -24,6 +24,7 @@ import type {
   Survey,
 } from "./libvirt/hypervisor.ts";
 import { Roster } from "./libvirt/roster.ts";
+import type { Log } from "./log.ts";
 import { type DomainRecord, isActive, type Snapshot, takeSnapshot } from "./libvirt/snapshot.ts";
 import { collectorOutcomes } from "./metrics/calls.ts";
 import { type ExpositionFormat, LabelTexts } from "./metrics/exposition.ts";
@@ -78,6 +79,8 @@ export interface ScraperOptions {
   readonly onCollection: (collection: Collection) => void;
   readonly build: BuildInfo;
   readonly log: LogWriter;
+  /** How many lines of each level the log has had so far. */
+  readonly logLines: Log["lines"];
   /** Takes the secrets of the connection out of what libvirt says about a failure. */
   readonly hideSecrets: (text: string) => string;
 }
@@ -374,6 +377,7 @@ export class Scraper {
           callTimes,
         ),
         phaseSeconds: clock.seconds(),
+        ...this.#constants(),
         status,
       }),
     );
@@ -513,6 +517,12 @@ export class Scraper {
     return await this.#without(reason, phaseSeconds);
   }
 
+  /** What a page says whatever was collected. */
+  #constants(): Pick<CollectionState, "timeoutSeconds" | "logLines"> {
+    const { timeoutMilliseconds, logLines } = this.#options;
+    return { timeoutSeconds: timeoutMilliseconds / 1000, logLines };
+  }
+
   /** The page of a scrape whose time is over while the collection is not. */
   async #unanswered(timeout: number): Promise<Collection> {
     this.#self.countError("timeout");
@@ -543,6 +553,7 @@ export class Scraper {
         incomplete: NOTHING_INCOMPLETE,
         outcomes: [],
         phaseSeconds,
+        ...this.#constants(),
         status: await this.#readStatus(statusPatience),
       }),
     );

@@ -16,6 +16,8 @@ const STATE: CollectionState = {
   }],
   incomplete: { failed: 0, busy: 1, withheld: 0, quarantined: 2, late: 0, unread: 0 },
   phaseSeconds: { survey: 0.25, measure: 0.5 },
+  timeoutSeconds: 2,
+  logLines: { info: 3, warn: 1 },
   status: {
     connected: true,
     connectionAttempts: 4,
@@ -58,6 +60,8 @@ Deno.test("SelfMetrics shows the state of a collection", async () => {
     ["exporter_instances_incomplete", { reason: "quarantined" }, 2],
     ["exporter_instances_incomplete", { reason: "late" }, 0],
     ["exporter_scrape_duration_seconds", {}, 0.75],
+    ["exporter_scrape_timeout_seconds", {}, 2],
+    ["exporter_log_lines_total", { level: "info" }, 3],
     ["exporter_scrape_phase_duration_seconds", { phase: "measure" }, 0.5],
     ["exporter_connection_attempts_total", {}, 4],
     ["exporter_connections_opened_total", {}, 3],

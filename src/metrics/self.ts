@@ -60,6 +60,9 @@ export interface CollectionState {
   /** What became of the calls of each collector. */
   readonly outcomes: readonly CollectorOutcome[];
   readonly phaseSeconds: Readonly<Partial<Record<Phase, number>>>;
+  /** What a scrape may take in all. */
+  readonly timeoutSeconds: number;
+  readonly logLines: Readonly<Record<string, number>>;
   readonly status: HypervisorStatus | undefined;
 }
 
@@ -188,6 +191,17 @@ function stateFamilies(state: CollectionState): PlainFamily[] {
       "libvirt_nova_exporter_instances_incomplete",
       "Instances whose values are incomplete, by reason",
       state.isUp ? reasons : [],
+    ),
+    gauge(
+      "libvirt_nova_exporter_scrape_timeout_seconds",
+      "Time that a scrape may take in all, as configured",
+      [sample(state.timeoutSeconds)],
+    ),
+    named(
+      "libvirt_nova_exporter_log_lines_total",
+      "counter",
+      "Lines of the log by level",
+      Object.entries(state.logLines).map(([level, lines]) => sample(lines, [["level", level]])),
     ),
     gauge("libvirt_nova_exporter_scrape_duration_seconds", "Duration of this collection", [
       sample(seconds.reduce((sum, one) => sum + one, 0)),

@@ -22,6 +22,7 @@ export function scraperOptions(
     minimumIntervalMilliseconds: 0,
     build: { version: "0.0.0", runtime: "test", architecture: "test" },
     log: SILENT,
+    logLines: { debug: 0, info: 0, warn: 0, error: 0 },
     hideSecrets: (text) => text,
     ...changes,
   };
@@ -30,7 +31,12 @@ export function scraperOptions(
 const ignore = (): void => {};
 
 /** A log that forgets. */
-export const SILENT: LogWriter = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+export const SILENT: LogWriter = {
+  debug: ignore,
+  info: ignore,
+  warn: ignore,
+  error: ignore,
+};
 
 /** A page's chunks as text; fails on bytes that are not UTF-8. */
 export function decodePage(chunks: readonly Uint8Array[]): string {
