@@ -115,6 +115,40 @@ export interface Family {
   readonly source: Source;
 }
 
+/** Makes a row whose values are those of one field. */
+export type FieldRow = (
+  what: string,
+  help: string,
+  unit: string,
+  field: string,
+  conversion?: Conversion,
+) => Family;
+
+/**
+ * Rows of counters that have much in common: their names are `libvirt_nova_instance_SUBJECT_WHAT_total`.
+ *
+ * @param fields the beginning that all field names share
+ */
+export function counterRows(subject: string, labelSet: LabelSet, fields = ""): FieldRow {
+  const row = gaugeRows(subject, labelSet, fields);
+  return (what, ...rest) => ({ ...row(`${what}_total`, ...rest), type: "counter" });
+}
+
+/** Rows of gauges, likewise: their names are `libvirt_nova_instance_SUBJECT_WHAT`. */
+export function gaugeRows(subject: string, labelSet: LabelSet, fields = ""): FieldRow {
+  return (what, help, unit, field, conversion) => ({
+    name: `libvirt_nova_instance_${subject}_${what}`,
+    type: "gauge",
+    help,
+    unit,
+    labelSet,
+    source: {
+      field: `${fields}${field}`,
+      ...(conversion === undefined ? {} : { conversion }),
+    },
+  });
+}
+
 /** A family about the host: one row, as {@link Family} is. */
 export interface HostFamily {
   readonly name: string;

@@ -1,24 +1,17 @@
 import { DomainCall } from "../../libvirt/hypervisor.ts";
 import { DISK } from "../devices.ts";
-import { type Collector, type Family, type Label, type LabelSet, NANOSECONDS } from "../family.ts";
+import {
+  type Collector,
+  counterRows,
+  type Family,
+  type Label,
+  type LabelSet,
+  NANOSECONDS,
+} from "../family.ts";
 
-function counter(what: string, help: string, unit: string, field: string): Family {
-  return {
-    name: `libvirt_nova_instance_block_${what}_total`,
-    type: "counter",
-    help,
-    unit,
-    labelSet: DISK,
-    source: { field },
-  };
-}
-
-function seconds(what: string, help: string, field: string): Family {
-  return {
-    ...counter(what, help, "seconds", field),
-    source: { field, conversion: NANOSECONDS },
-  };
-}
+const counter = counterRows("block", DISK);
+const seconds = (what: string, help: string, field: string): Family =>
+  counter(what, help, "seconds", field, NANOSECONDS);
 
 /** One sample for each disk of the definition. */
 const INFORMATION: LabelSet = {

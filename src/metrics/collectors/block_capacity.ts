@@ -1,17 +1,10 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
 import { DISK } from "../devices.ts";
-import type { Collector, Family } from "../family.ts";
+import { type Collector, type Family, gaugeRows } from "../family.ts";
 
-function bytes(what: string, help: string, field: string): Family {
-  return {
-    name: `libvirt_nova_instance_block_${what}_bytes`,
-    type: "gauge",
-    help,
-    unit: "bytes",
-    labelSet: DISK,
-    source: { field },
-  };
-}
+const gauge = gaugeRows("block", DISK);
+const bytes = (what: string, help: string, field: string): Family =>
+  gauge(`${what}_bytes`, help, "bytes", field);
 
 /** How large each disk is, and how much of its storage it takes. */
 export const blockCapacity: Collector = {

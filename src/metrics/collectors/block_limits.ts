@@ -1,28 +1,12 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
 import { DISK } from "../devices.ts";
-import type { Collector, Family } from "../family.ts";
+import { type Collector, type Family, gaugeRows } from "../family.ts";
 
-function bytes(what: string, help: string, field: string): Family {
-  return {
-    name: `libvirt_nova_instance_block_limit_${what}_bytes`,
-    type: "gauge",
-    help,
-    unit: "bytes",
-    labelSet: DISK,
-    source: { field: `limits.${field}` },
-  };
-}
-
-function count(what: string, help: string, field: string): Family {
-  return {
-    name: `libvirt_nova_instance_block_limit_${what}`,
-    type: "gauge",
-    help,
-    unit: "segments",
-    labelSet: DISK,
-    source: { field: `limits.${field}` },
-  };
-}
+const gauge = gaugeRows("block_limit", DISK, "limits.");
+const bytes = (what: string, help: string, field: string): Family =>
+  gauge(`${what}_bytes`, help, "bytes", field);
+const count = (what: string, help: string, field: string): Family =>
+  gauge(what, help, "segments", field);
 
 /** What the storage behind a disk demands of requests; libvirt 11.10 and later tell it. */
 export const blockLimits: Collector = {

@@ -1,18 +1,9 @@
 import { fixedAddressesOf } from "../../libvirt/domain_xml.ts";
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
 import { DESCRIBED_INTERFACE, INTERFACE } from "../devices.ts";
-import type { Collector, Family, Label, LabelSet } from "../family.ts";
+import { type Collector, counterRows, type Label, type LabelSet } from "../family.ts";
 
-function counter(what: string, help: string, unit: string, field: string): Family {
-  return {
-    name: `libvirt_nova_instance_interface_${what}_total`,
-    type: "counter",
-    help,
-    unit,
-    labelSet: INTERFACE,
-    source: { field },
-  };
-}
+const counter = counterRows("interface", INTERFACE);
 
 function textOf(number: number | undefined): string {
   return number === undefined ? "" : String(number);

@@ -1,32 +1,14 @@
 import { DomainCall } from "../../libvirt/hypervisor.ts";
 import {
   type Collector,
-  type Conversion,
   type Family,
+  gaugeRows,
   INSTANCE,
   MILLISECONDS,
   PERCENT,
 } from "../family.ts";
 
-function gauge(
-  what: string,
-  help: string,
-  unit: string,
-  field: string,
-  conversion?: Conversion,
-): Family {
-  return {
-    name: `libvirt_nova_instance_job_${what}`,
-    type: "gauge",
-    help,
-    unit,
-    labelSet: INSTANCE,
-    source: {
-      field: `job.${field}`,
-      ...(conversion === undefined ? {} : { conversion }),
-    },
-  };
-}
+const gauge = gaugeRows("job", INSTANCE, "job.");
 
 function amounts(what: "data" | "memory" | "disk", of: string): readonly Family[] {
   return [

@@ -1,16 +1,9 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { type Collector, type Family, INSTANCE, KIBIBYTES } from "../family.ts";
+import { type Collector, type Family, gaugeRows, INSTANCE, KIBIBYTES } from "../family.ts";
 
-function bytes(what: string, help: string, field: string): Family {
-  return {
-    name: `libvirt_nova_instance_memory_${what}_bytes`,
-    type: "gauge",
-    help,
-    unit: "bytes",
-    labelSet: INSTANCE,
-    source: { field: `balloon.${field}`, conversion: KIBIBYTES },
-  };
-}
+const gauge = gaugeRows("memory", INSTANCE, "balloon.");
+const bytes = (what: string, help: string, field: string): Family =>
+  gauge(`${what}_bytes`, help, "bytes", field, KIBIBYTES);
 
 /** Memory as the balloon and the guest's balloon driver tell it. */
 export const memory: Collector = {

@@ -1,23 +1,9 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { type Collector, type Family, INSTANCE, KIBIBYTES } from "../family.ts";
+import { type Collector, counterRows, type Family, INSTANCE, KIBIBYTES } from "../family.ts";
 
-function count(what: string, help: string, unit: string, field: string): Family {
-  return {
-    name: `libvirt_nova_instance_memory_${what}_total`,
-    type: "counter",
-    help,
-    unit,
-    labelSet: INSTANCE,
-    source: { field: `balloon.${field}` },
-  };
-}
-
-function swapped(what: string, help: string, field: string): Family {
-  return {
-    ...count(what, help, "bytes", field),
-    source: { field: `balloon.${field}`, conversion: KIBIBYTES },
-  };
-}
+const count = counterRows("memory", INSTANCE, "balloon.");
+const swapped = (what: string, help: string, field: string): Family =>
+  count(what, help, "bytes", field, KIBIBYTES);
 
 /** What the guest's memory management does, as its balloon driver tells it. */
 export const paging: Collector = {

@@ -1,23 +1,9 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { type Collector, type Family, INSTANCE, NANOSECONDS } from "../family.ts";
+import { type Collector, counterRows, type Family, INSTANCE, NANOSECONDS } from "../family.ts";
 
-function counter(what: string, help: string, unit: string, event: string): Family {
-  return {
-    name: `libvirt_nova_instance_perf_${what}_total`,
-    type: "counter",
-    help,
-    unit,
-    labelSet: INSTANCE,
-    source: { field: `perf.${event}` },
-  };
-}
-
-function seconds(what: string, help: string, event: string): Family {
-  return {
-    ...counter(`${what}_seconds`, help, "seconds", event),
-    source: { field: `perf.${event}`, conversion: NANOSECONDS },
-  };
-}
+const counter = counterRows("perf", INSTANCE, "perf.");
+const seconds = (what: string, help: string, event: string): Family =>
+  counter(`${what}_seconds`, help, "seconds", event, NANOSECONDS);
 
 /** Events that the kernel counts for an instance, those that somebody has enabled (`virsh perf`, Nova's flavors). */
 export const perf: Collector = {

@@ -1,17 +1,10 @@
 import { DomainCall, StatisticsGroup } from "../../libvirt/hypervisor.ts";
 import { VIRTUAL_CPU } from "../devices.ts";
-import { type Collector, type Family, NANOSECONDS } from "../family.ts";
+import { type Collector, counterRows, type Family, NANOSECONDS } from "../family.ts";
 
-function seconds(what: string, help: string, field: string): Family {
-  return {
-    name: `libvirt_nova_instance_vcpu_${what}_total`,
-    type: "counter",
-    help,
-    unit: "seconds",
-    labelSet: VIRTUAL_CPU,
-    source: { field, conversion: NANOSECONDS },
-  };
-}
+const counter = counterRows("vcpu", VIRTUAL_CPU);
+const seconds = (what: string, help: string, field: string): Family =>
+  counter(what, help, "seconds", field, NANOSECONDS);
 
 /** Each vCPU, the time that the host withheld from it included. */
 export const vcpu: Collector = {
