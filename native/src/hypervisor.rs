@@ -32,6 +32,9 @@ const DICTIONARY_SLACK: usize = 5_000;
 /// that are at the guest's monitor, then for the process (`qemuProcessStop`).
 const ENDING_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a domain that failed counts as one that fails again and again: longer than any sensible scrape interval.
+const FAILURE_MEMORY: Duration = Duration::from_secs(600);
+
 /// Why there is nothing from a call that was given up.
 const LATE: &str = "libvirt did not answer in time";
 
@@ -215,7 +218,7 @@ impl Hypervisor {
             next_handle: 0,
             domains: Vec::new(),
             devices: HashMap::new(),
-            failed: HashSet::new(),
+            failed: FailureTimes::default(),
             call_times: CallTimes::default(),
         };
         thread::Builder::new()
@@ -305,8 +308,8 @@ struct Coordinator {
     next_handle: u32,
     domains: Vec<Surveyed>,
     devices: HashMap<u32, Arc<Devices>>,
-    /// The domains that failed at the last measurement.
-    failed: HashSet<u32>,
+    /// When domains failed that did so lately.
+    failed: FailureTimes,
     /// The calls since the last measurement.
     call_times: CallTimes,
 }
@@ -708,14 +711,11 @@ impl Coordinator {
             .filter(|(_, result)| result.verdict == Verdict::Failed)
             .map(|(&position, _)| position)
             .collect();
-        let before = std::mem::replace(
-            &mut self.failed,
-            failed.iter().map(|&position| self.domains[position].handle).collect(),
-        );
         if failed.is_empty() {
             return;
         }
         let now = Instant::now();
+        let new = self.failed.note(now, failed.iter().map(|&at| self.domains[at].handle));
         // The same for all of them: when many fail at once they have not ended one by one.
         let patient_until =
             now + ENDING_PATIENCE.min(limits.all.saturating_duration_since(now) / 2);
@@ -724,7 +724,7 @@ impl Coordinator {
             .map(|&position| {
                 let domain = Arc::clone(&self.domains[position].domain);
                 let (subject, lane) = (subject(&domain), domain.connection().serial());
-                let is_new = !before.contains(&self.domains[position].handle);
+                let is_new = new.contains(&self.domains[position].handle);
                 let until = if is_new { patient_until } else { now };
                 let work = Box::new(move |log: &CallLog| Answer {
                     value: domain_calls::ends_until(&domain, until, log),
@@ -740,6 +740,19 @@ impl Coordinator {
                 result.verdict = Verdict::Gone;
             }
         }
+    }
+}
+
+/// When domains failed, by handle. Scrapes for several choices of collectors alternate, so that a domain which fails for one
+/// of them all the time need not have failed at the last measurement.
+#[derive(Default)]
+struct FailureTimes(HashMap<u32, Instant>);
+
+impl FailureTimes {
+    /// Notes that these domains failed now; returns those that had not failed lately.
+    fn note(&mut self, now: Instant, handles: impl Iterator<Item = u32>) -> HashSet<u32> {
+        self.0.retain(|_, last| now.duration_since(*last) < FAILURE_MEMORY);
+        handles.filter(|&handle| self.0.insert(handle, now).is_none()).collect()
     }
 }
 
@@ -873,6 +886,22 @@ fn length(column: &[u32]) -> u32 {
 mod tests {
     use super::*;
     use crate::error::code;
+
+    #[test]
+    fn a_domain_that_fails_is_new_until_it_is_noted_and_when_it_has_not_failed_for_long() {
+        let mut times = FailureTimes::default();
+        let start = Instant::now();
+        let mut note = |elapsed, handles: &[u32]| {
+            let new = times.note(start + elapsed, handles.iter().copied());
+            (new.len(), new.contains(&1))
+        };
+        assert_eq!(note(Duration::ZERO, &[1, 2]), (2, true));
+        // What a scrape for other collectors finds changes nothing about the others.
+        assert_eq!(note(FAILURE_MEMORY / 2, &[2, 3]), (1, false));
+        assert_eq!(note(FAILURE_MEMORY * 3 / 4, &[1]), (0, false));
+        assert_eq!(note(FAILURE_MEMORY * 3 / 2, &[1]), (0, false));
+        assert_eq!(note(FAILURE_MEMORY * 5 / 2, &[1]), (1, true));
+    }
 
     #[test]
     fn an_orphan_is_free_when_no_call_is_at_its_monitor_or_the_driver_can_never_tell() {
