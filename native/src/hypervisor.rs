@@ -708,7 +708,8 @@ impl Coordinator {
     fn find_gone(&mut self, limits: Limits, results: &mut BTreeMap<usize, DomainResult>) {
         let failed: Vec<usize> = results
             .iter()
-            .filter(|(_, result)| result.verdict == Verdict::Failed)
+            // With a failed call it may also be busy: what is asked again after one does not wait for those who end it.
+            .filter(|(_, result)| !result.errors.is_empty() && result.verdict != Verdict::Gone)
             .map(|(&position, _)| position)
             .collect();
         if failed.is_empty() {
