@@ -110,7 +110,7 @@ async function buildShim({ rustTarget, rustFlags }: CrossTarget): Promise<string
     DEBIAN,
     "env",
     "HOME=/root",
-    "CARGO_HOME=/root/.cargo",
+    "CARGO_HOME=/var/lib/cargo",
     // The standard library's source is of the same version as the compiler, which may then build it.
     "RUSTC_BOOTSTRAP=1",
     `RUSTFLAGS=${rustFlags}`,
