@@ -76,14 +76,14 @@ export async function startExporterWay(
 export function assertComplete(tail: string, instances: number): void {
   const listed = /^libvirt_nova_exporter_instances (\d+)$/m.exec(tail)?.[1];
   const incomplete = [
-    ...tail.matchAll(/^libvirt_nova_exporter_instances_incomplete\{.*\} (\d+)$/gm),
-  ]
-    .reduce((sum, [, count]) => sum + Number(count), 0);
-  if (Number(listed) !== instances || incomplete > 0) {
-    throw new Error(
-      `The page has ${listed} instances, ${incomplete} of them incomplete, instead of ${instances}`,
-    );
-  }
+    ...tail.matchAll(/^libvirt_nova_exporter_instances_incomplete\{reason="(\w+)"\} ([1-9]\d*)$/gm),
+  ].map(([, reason, count]) => `${count} ${reason}`);
+  if (Number(listed) === instances && incomplete.length === 0) return;
+  throw new Error(
+    `The page has ${listed} instances instead of ${instances}, and of them ${
+      incomplete.join(", ") || "none"
+    } incomplete`,
+  );
 }
 
 /** What the page says about its own making. */

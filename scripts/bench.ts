@@ -15,6 +15,10 @@ import { ROOT, setUp } from "./set_up.ts";
 
 const PAGE = `${ROOT}/docs/performance.md`;
 
+/** How the collectors' costs are measured. */
+const COSTED_GUESTS = 20;
+const COSTED_ROUNDS = 60;
+
 const USAGE =
   `Usage: npm run bench -- [--quick] [--write] [--real | --no-real] [--soak N | --collectors]
   --quick    about a minute: 2,000 instances of the test driver and 20 QEMU guests only
@@ -50,9 +54,6 @@ await main(async () => {
   await Deno.writeTextFile(PAGE, report);
   await step("Formatting docs/performance.md", [Deno.execPath(), "fmt", "--quiet", PAGE]);
 });
-
-const COSTED_GUESTS = 20;
-const COSTED_ROUNDS = 60;
 
 /** Measures the collectors; the documentation is made from what it writes. */
 async function benchCollectors(write: boolean): Promise<void> {
