@@ -327,12 +327,12 @@ if (host.available) {
           Deno.removeSync(socket);
         }
         assert.equal(countLines(exporter, BEGUN), 1, name);
+        // Its listener takes its socket away when it is closed, which may be later.
+        await waitUntil("the stranger to be gone", 10_000, () => stranger.isGone() || undefined);
         Deno.symlinkSync("libvirt-sock-ro", socket);
         await assertUp(exporter);
         assertToldOnce(exporter);
         Deno.removeSync(socket);
-        // Its listener takes its socket away when it is closed, which may be later.
-        await waitUntil("the stranger to be gone", 10_000, () => stranger.isGone() || undefined);
       }
     });
 
