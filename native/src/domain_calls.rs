@@ -277,20 +277,14 @@ fn block_structure(
     }
     // SAFETY: a zeroed structure of integers is valid, and libvirt has filled it.
     let statistics = unsafe { statistics.assume_init() };
-    let mut row = Row::default();
-    let mut dictionary = lock(dictionary);
-    let dictionary = &mut *dictionary;
-    row.text(dictionary, format!("block.{index}.name").as_bytes(), target.as_bytes());
-    for (key, value) in [
+    let values = [
         ("rd.reqs", statistics.rd_req),
         ("rd.bytes", statistics.rd_bytes),
         ("wr.reqs", statistics.wr_req),
         ("wr.bytes", statistics.wr_bytes),
         ("errors", statistics.errs),
-    ] {
-        row.known(dictionary, &format!("block.{index}.{key}"), value);
-    }
-    Ok(row)
+    ];
+    Ok(device_row(&format!("block.{index}"), target, &values, dictionary))
 }
 
 /// `net.N.…` of one interface, named by its target device, for drivers without bulk statistics. Received is
@@ -324,11 +318,7 @@ pub fn interface(
     }
     // SAFETY: a zeroed structure of integers is valid, and libvirt has filled it.
     let statistics = unsafe { statistics.assume_init() };
-    let mut row = Row::default();
-    let mut dictionary = lock(dictionary);
-    let dictionary = &mut *dictionary;
-    row.text(dictionary, format!("net.{index}.name").as_bytes(), target.as_bytes());
-    for (key, value) in [
+    let values = [
         ("rx.bytes", statistics.rx_bytes),
         ("rx.pkts", statistics.rx_packets),
         ("rx.errs", statistics.rx_errs),
@@ -337,10 +327,24 @@ pub fn interface(
         ("tx.pkts", statistics.tx_packets),
         ("tx.errs", statistics.tx_errs),
         ("tx.drop", statistics.tx_drop),
-    ] {
-        row.known(dictionary, &format!("net.{index}.{key}"), value);
+    ];
+    Ok(device_row(&format!("net.{index}"), target, &values, dictionary))
+}
+
+/// What is known of one device, below `prefix`, with its name.
+fn device_row(
+    prefix: &str,
+    target: &str,
+    values: &[(&str, i64)],
+    dictionary: &SharedDictionary,
+) -> Row {
+    let mut row = Row::default();
+    let mut dictionary = lock(dictionary);
+    row.text(&mut dictionary, format!("{prefix}.name").as_bytes(), target.as_bytes());
+    for &(key, value) in values {
+        row.known(&mut dictionary, &format!("{prefix}.{key}"), value);
     }
-    Ok(row)
+    row
 }
 
 /// `vcpu.N.…` of the vCPUs that are online. One that runs on no CPU of the host at the moment has no `cpu`.

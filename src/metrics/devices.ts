@@ -1,30 +1,36 @@
+import type { DomainDescription } from "../libvirt/domain_xml.ts";
 import type { Label, LabelSet } from "./family.ts";
 
+/** One sample for each device that libvirt has statistics of and the definition has, too. */
+function measuredDevice(
+  group: string,
+  device: string,
+  describedBy: (
+    description: DomainDescription,
+  ) => readonly { readonly target: string | undefined }[],
+): LabelSet {
+  return {
+    scope: "device",
+    group,
+    device,
+    named: true,
+    names: ["target_device"],
+    labels: ({ description }, { name }) =>
+      description !== undefined && describedBy(description).some(({ target }) => target === name)
+        ? [["target_device", name]]
+        : undefined,
+  };
+}
+
 /** One sample for each disk that libvirt has statistics of. */
-export const DISK: LabelSet = {
-  scope: "device",
-  group: "block.N",
-  device: "disk",
-  named: true,
-  names: ["target_device"],
-  labels: (domain, { name }) =>
-    domain.description?.disks.some(({ target }) => target === name)
-      ? [["target_device", name]]
-      : undefined,
-};
+export const DISK: LabelSet = measuredDevice("block.N", "disk", ({ disks }) => disks);
 
 /** One sample for each network interface that libvirt has statistics of. */
-export const INTERFACE: LabelSet = {
-  scope: "device",
-  group: "net.N",
-  device: "network interface",
-  named: true,
-  names: ["target_device"],
-  labels: (domain, { name }) =>
-    domain.description?.interfaces.some(({ target }) => target === name)
-      ? [["target_device", name]]
-      : undefined,
-};
+export const INTERFACE: LabelSet = measuredDevice(
+  "net.N",
+  "network interface",
+  ({ interfaces }) => interfaces,
+);
 
 /** One sample for each vCPU. */
 export const VIRTUAL_CPU: LabelSet = {
