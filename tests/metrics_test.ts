@@ -83,7 +83,7 @@ function askedBy({ source, labelSet }: Family): readonly [group: number, call: n
   };
   const calls: Readonly<Record<string, number>> = {
     cpu: DomainCall.cpuTime,
-    block: DomainCall.blockCounters,
+    block: /\.times$|^fl\./.test(source.field) ? DomainCall.blockTimes : DomainCall.blockCounters,
     vcpu: DomainCall.vcpuPlacement,
     job: DomainCall.job,
     snapshot: DomainCall.snapshots,
@@ -122,5 +122,6 @@ Deno.test("what is collected by default needs two questions to a guest's monitor
   );
   const free = StatisticsGroup.state | StatisticsGroup.interface;
   assert.equal(groups & ~free, StatisticsGroup.balloon);
-  assert.equal(domainCalls, DomainCall.cpuTime | DomainCall.blockCounters);
+  const { cpuTime, blockCounters, blockTimes } = DomainCall;
+  assert.equal(domainCalls, cpuTime | blockCounters | blockTimes);
 });

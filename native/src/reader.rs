@@ -6,7 +6,7 @@ use crate::bindings;
 use crate::bulk;
 use crate::call_times::CallLog;
 use crate::connection::Domain;
-use crate::domain_calls::{self, InformationValues, Occupation, VcpuValues};
+use crate::domain_calls::{self, DiskValues, InformationValues, Occupation, VcpuValues};
 use crate::error::{LibvirtError, code};
 use crate::pool::Need;
 use crate::row::{Row, SharedDictionary, lock};
@@ -15,7 +15,7 @@ use crate::row::{Row, SharedDictionary, lock};
 pub mod call {
     /// `cpu.time`, `cpu.user`, `cpu.system`.
     pub const CPU_TIME: u32 = 1 << 0;
-    /// The counters of `block`.
+    /// Bytes, requests to read and write, and errors of `block`.
     pub const BLOCK_COUNTERS: u32 = 1 << 1;
     /// `vcpu.N.cpu`.
     pub const VCPU_PLACEMENT: u32 = 1 << 2;
@@ -25,6 +25,8 @@ pub mod call {
     pub const SNAPSHOTS: u32 = 1 << 4;
     /// `checkpoint.count`.
     pub const CHECKPOINTS: u32 = 1 << 5;
+    /// Times and requests to flush of `block`; the call for a disk that has them has its counters, too.
+    pub const BLOCK_TIMES: u32 = 1 << 6;
 }
 
 const CPU: u32 = bindings::VIR_DOMAIN_STATS_CPU_TOTAL;
@@ -130,8 +132,8 @@ pub struct WithMonitor {
     groups: u32,
     /// Whether the values of the balloon were not asked for and serve only as the mark.
     only_mark: bool,
-    /// Whether the lone disk has a call of its own.
-    lone_disk: bool,
+    /// What a call of its own for the lone disk is to give.
+    lone_disk: Option<DiskValues>,
     job: bool,
 }
 
@@ -139,7 +141,7 @@ pub struct WithMonitor {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallByCall {
     memory: bool,
-    blocks: bool,
+    blocks: Option<DiskValues>,
     job: bool,
 }
 
@@ -180,7 +182,7 @@ pub fn plan(groups: u32, calls: u32, has_bulk: bool, disks: usize) -> Vec<Step> 
     } else {
         let by_call = CallByCall {
             memory: has(BALLOON),
-            blocks: has(BLOCK) || wants(call::BLOCK_COUNTERS),
+            blocks: if has(BLOCK) { Some(DiskValues::All) } else { disk_values(calls) },
             job: wants(call::JOB),
         };
         if by_call != CallByCall::default() {
@@ -190,16 +192,25 @@ pub fn plan(groups: u32, calls: u32, has_bulk: bool, disks: usize) -> Vec<Step> 
     steps
 }
 
+/// What is wanted of each disk besides bulk statistics.
+fn disk_values(calls: u32) -> Option<DiskValues> {
+    if calls & call::BLOCK_TIMES != 0 {
+        Some(DiskValues::All)
+    } else {
+        (calls & call::BLOCK_COUNTERS != 0).then_some(DiskValues::Counters)
+    }
+}
+
 /// One bulk call, and calls that wait for the domain's job (they have no NOWAIT), which therefore follow it only when
 /// it has shown that the guest answers: where it lacks a group that shows that, it gets one.
 fn with_monitor(groups: u32, calls: u32, disks: usize) -> WithMonitor {
-    let counters = calls & call::BLOCK_COUNTERS != 0 && groups & BLOCK == 0;
+    let values = disk_values(calls).filter(|_| groups & BLOCK == 0);
     let job = calls & call::JOB != 0;
     let mut bulk = groups & !bulk::GROUPS_WITHOUT_MONITOR;
     // A lone disk costs one round trip of the monitor by itself and several in the bulk group, but where nothing comes
     // before it, the bulk group needs no proof that the guest answers.
-    let lone_disk = counters && disks == 1 && bulk & BALLOON != 0;
-    if counters && !lone_disk {
+    let lone_disk = values.filter(|_| disks == 1 && bulk & BALLOON != 0);
+    if values.is_some() && lone_disk.is_none() {
         bulk |= BLOCK;
     }
     let only_mark = job && bulk & BALLOON == 0 && !(bulk & BLOCK != 0 && disks > 0);
@@ -266,10 +277,9 @@ impl Reader {
         if has_answered != Some(true) || reading.is_gone || log.is_closed() {
             return reading;
         }
-        if step.lone_disk
-            && let Some(target) = self.devices.disks.first()
-        {
-            let values = domain_calls::block(&self.domain, 0, target, log, &self.dictionary);
+        if let (Some(wanted), Some(target)) = (step.lone_disk, self.devices.disks.first()) {
+            let values =
+                domain_calls::block(&self.domain, 0, target, wanted, log, &self.dictionary);
             self.keep_device(&mut reading, log, values);
         }
         if step.job && !reading.is_gone && !log.is_closed() {
@@ -317,12 +327,12 @@ impl Reader {
         if step.memory {
             self.keep(&mut reading, log, domain_calls::memory(domain, log, dictionary));
         }
-        if step.blocks {
+        if let Some(wanted) = step.blocks {
             for (index, target) in self.devices.disks.iter().enumerate() {
                 if log.is_closed() {
                     return reading;
                 }
-                let values = domain_calls::block(domain, index, target, log, dictionary);
+                let values = domain_calls::block(domain, index, target, wanted, log, dictionary);
                 self.keep_device(&mut reading, log, values);
             }
         }
@@ -387,21 +397,27 @@ mod tests {
     #[test]
     fn what_has_no_nowait_comes_after_a_group_that_shows_that_the_guest_answers() {
         let (counters, job) = (call::BLOCK_COUNTERS, call::JOB);
+        let times = call::BLOCK_TIMES;
+        let (few, all) = (Some(DiskValues::Counters), Some(DiskValues::All));
         let cases = [
             // groups, calls, disks; groups asked, only the mark, lone disk, job
-            (BALLOON, counters, 1, BALLOON, false, true, false),
-            (BALLOON, counters, 2, BALLOON | BLOCK, false, false, false),
-            (BALLOON, counters, 0, BALLOON | BLOCK, false, false, false),
-            (BALLOON | BLOCK, counters, 1, BALLOON | BLOCK, false, false, false),
-            (0, counters, 1, BLOCK, false, false, false),
-            (VCPU, counters, 1, VCPU | BLOCK, false, false, false),
-            (0, job, 1, BALLOON, true, false, true),
-            (VCPU, job, 1, VCPU | BALLOON, true, false, true),
-            (BALLOON, job, 1, BALLOON, false, false, true),
-            (BLOCK, job, 1, BLOCK, false, false, true),
-            (BLOCK, job, 0, BLOCK | BALLOON, true, false, true),
-            (0, counters | job, 1, BLOCK, false, false, true),
-            (BALLOON, counters | job, 1, BALLOON, false, true, true),
+            (BALLOON, counters, 1, BALLOON, false, few, false),
+            (BALLOON, counters, 2, BALLOON | BLOCK, false, None, false),
+            (BALLOON, counters, 0, BALLOON | BLOCK, false, None, false),
+            (BALLOON | BLOCK, counters, 1, BALLOON | BLOCK, false, None, false),
+            (0, counters, 1, BLOCK, false, None, false),
+            (VCPU, counters, 1, VCPU | BLOCK, false, None, false),
+            (0, job, 1, BALLOON, true, None, true),
+            (VCPU, job, 1, VCPU | BALLOON, true, None, true),
+            (BALLOON, job, 1, BALLOON, false, None, true),
+            (BLOCK, job, 1, BLOCK, false, None, true),
+            (BLOCK, job, 0, BLOCK | BALLOON, true, None, true),
+            (0, counters | job, 1, BLOCK, false, None, true),
+            (BALLOON, counters | job, 1, BALLOON, false, few, true),
+            (BALLOON, times, 1, BALLOON, false, all, false),
+            (BALLOON, counters | times, 1, BALLOON, false, all, false),
+            (BALLOON | BLOCK, times, 1, BALLOON | BLOCK, false, None, false),
+            (0, times, 1, BLOCK, false, None, false),
         ];
         for (groups, calls, disks, asked, only_mark, lone_disk, job) in cases {
             let expected = WithMonitor { groups: asked, only_mark, lone_disk, job };
@@ -421,7 +437,15 @@ mod tests {
             vcpus: VcpuValues { placement: false, usage: true },
             ..WithoutMonitor::default()
         };
-        let by_call = CallByCall { memory: true, blocks: true, job: true };
+        let by_call = CallByCall { memory: true, blocks: Some(DiskValues::All), job: true };
         assert_eq!(steps, [Step::WithoutMonitor(without), Step::CallByCall(by_call)]);
+        for (calls, values) in [
+            (call::BLOCK_COUNTERS, DiskValues::Counters),
+            (call::BLOCK_TIMES, DiskValues::All),
+            (call::BLOCK_COUNTERS | call::BLOCK_TIMES, DiskValues::All),
+        ] {
+            let by_call = CallByCall { blocks: Some(values), ..CallByCall::default() };
+            assert_eq!(plan(0, calls, false, 2), [Step::CallByCall(by_call)], "{calls:#x}");
+        }
     }
 }

@@ -27,8 +27,8 @@ export const DomainCall = {
   /** `cpu.time`, `cpu.user`, `cpu.system` from the domain's cgroup (`virDomainGetCPUStats`, total): no monitor. */
   cpuTime: 1 << 0,
   /**
-   * The counters of the `block` group, by the cheapest call that has them: for a lone disk that is one round trip of the
-   * monitor (`virDomainBlockStatsFlags`), for several it is the bulk group.
+   * Bytes, requests to read and write, and errors of the `block` group, by the cheapest call that has them: for a lone disk
+   * that is one round trip of the monitor (`virDomainBlockStats`), for several it is the bulk group.
    */
   blockCounters: 1 << 1,
   /** `vcpu.N.cpu`, the host's CPU that a vCPU runs on (`virDomainGetVcpus`): no monitor. */
@@ -39,6 +39,8 @@ export const DomainCall = {
   snapshots: 1 << 4,
   /** `checkpoint.count` (`virDomainListAllCheckpoints`): no monitor; absent before libvirt 5.6.0. */
   checkpoints: 1 << 5,
+  /** Times and requests to flush of the `block` group; as `blockCounters`, but `virDomainBlockStatsFlags`. */
+  blockTimes: 1 << 6,
 } as const;
 
 /** Calls about the host. Each gives {@link HostEntity entities}. */

@@ -27,7 +27,7 @@ const CALLS: readonly (readonly [
   ["groups", StatisticsGroup.interface, [...BULK, "virDomainInterfaceStats"]],
   ["groups", ~(StatisticsGroup.balloon | StatisticsGroup.block | StatisticsGroup.interface), BULK],
   ["domainCalls", DomainCall.cpuTime, ["virDomainGetCPUStats"]],
-  ["domainCalls", DomainCall.blockCounters, BLOCK],
+  ["domainCalls", DomainCall.blockCounters | DomainCall.blockTimes, BLOCK],
   ["domainCalls", DomainCall.vcpuPlacement, ["virDomainGetVcpus"]],
   ["domainCalls", DomainCall.job, ["virDomainGetJobStats"]],
   ["domainCalls", DomainCall.snapshots, ["virDomainSnapshotNum"]],

@@ -228,7 +228,8 @@ function wantedFields(
 ): (field: string) => boolean {
   const byCall: readonly (readonly [RegExp, number])[] = [
     [/^cpu\.(time|user|system)$/, DomainCall.cpuTime],
-    [/^block\.\d+\.(name|rd|wr|fl|errors)/, DomainCall.blockCounters],
+    [/^block\.\d+\.(name|(rd|wr)\.(bytes|reqs)|errors)/, DomainCall.blockCounters],
+    [/^block\.\d+\.(name|rd|wr|fl|errors)/, DomainCall.blockTimes],
     [/^vcpu\.\d+\.cpu$/, DomainCall.vcpuPlacement],
     [/^job\./, DomainCall.job],
     [/^snapshot\./, DomainCall.snapshots],

@@ -94,6 +94,7 @@ const DOMAIN_CALLS: readonly (readonly [
 ])[] = [
   ["cpuTime", "cpu.time", /^cpu\.(time|user|system)$/],
   ["blockCounters", "block.0.rd.bytes", /^block\.\d+\./],
+  ["blockTimes", "block.0.rd.bytes", /^block\.\d+\./],
   ["vcpuPlacement", "vcpu.0.cpu", /^vcpu\.\d+\.cpu$/],
   ["job", undefined, /^job\./],
   ["snapshots", "snapshot.count", /^snapshot\.count$/],

@@ -62,7 +62,7 @@ export const block: Collector = {
   description: "disks: bytes, requests, times, errors, and what describes them",
   byDefault: true,
   groups: 0,
-  domainCalls: DomainCall.blockCounters,
+  domainCalls: DomainCall.blockCounters | DomainCall.blockTimes,
   families: [
     counter("read_bytes", "Bytes that the instance has read", "bytes", "rd.bytes"),
     counter("written_bytes", "Bytes that the instance has written", "bytes", "wr.bytes"),
