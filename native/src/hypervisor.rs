@@ -24,9 +24,9 @@ use crate::pool::{Abandoned, Answer, Limits, Need, Outcome, Pool, Subject, Task}
 use crate::reader::{self, Devices, Marks, Reader, Reading};
 use crate::row::{Row, SharedDictionary, lock};
 
-/// Strings of devices that are gone, which the dictionary holds before it starts anew: about a megabyte with
+/// Strings of devices that are gone, which the dictionary holds before it starts anew: about a hundred kilobytes with
 /// their copies in TypeScript.
-const DICTIONARY_SLACK: usize = 5_000;
+const DICTIONARY_SLACK: usize = 500;
 
 /// How long libvirt may take to know that a guest has ended whose end made a call fail: it first waits for the calls
 /// that are at the guest's monitor, then for the process (`qemuProcessStop`).
