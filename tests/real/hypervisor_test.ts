@@ -267,7 +267,7 @@ if (host.available) {
               ["wr.times", "wr_total_times"],
               ["fl.reqs", "flush_operations"],
               ["fl.times", "flush_total_times"],
-            ]
+            ] as const
           ) {
             const expected = shown.get(`${target} ${parameter}`);
             ok(expected !== undefined, parameter);
