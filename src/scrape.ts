@@ -31,6 +31,7 @@ import { type ExpositionFormat, LabelTexts } from "./metrics/exposition.ts";
 import type { Collector, IdentityOptions } from "./metrics/family.ts";
 import { isSwitched, neededQuestions } from "./metrics/mod.ts";
 import { type CollectionState, type Phase, SelfMetrics } from "./metrics/self.ts";
+import type { ScrapeSummary } from "./scrape_summary.ts";
 import { Turns } from "./turns.ts";
 import type { BuildInfo } from "./version.ts";
 
@@ -92,22 +93,6 @@ export interface ScrapeRequest {
   readonly collectors?: readonly Collector[];
   /** The format in which the page will be wanted. */
   readonly format?: ExpositionFormat;
-}
-
-/** What a collection found, in short. */
-export interface ScrapeSummary {
-  /** Whether libvirt listed its domains; undefined before the first collection. */
-  readonly isUp: boolean | undefined;
-  /** Why not. */
-  readonly reason: string | undefined;
-  /** Active instances that are exported. */
-  readonly instances: number | undefined;
-  /** Instances that are not on the page yet. */
-  readonly unread: number;
-  /** When it ended. */
-  readonly collectedAt: Date | undefined;
-  /** What is the matter, a line of text each; may hold names that come from outside. */
-  readonly problems: readonly string[];
 }
 
 const NOTHING_COLLECTED: ScrapeSummary = {

@@ -6,6 +6,7 @@ import { takeSnapshot } from "../src/libvirt/snapshot.ts";
 import { seed } from "../src/metrics/collectors/seed.ts";
 import { LabelTexts, type PlainFamily } from "../src/metrics/exposition.ts";
 import { USUAL_IDENTITY } from "../src/metrics/family.ts";
+import { domainRecord } from "./support/domain_record.ts";
 import { parsePage } from "./support/parse_page.ts";
 import { decodePage } from "./support/scraper_options.ts";
 
@@ -27,22 +28,13 @@ const MEASUREMENT: Measurement = {
 function newCollection(changes: Partial<CollectionParts> = {}): Collection {
   const dictionary = new Dictionary();
   dictionary.add(0, MEASUREMENT.dictionaryStrings);
-  const record = {
-    handle: 0,
-    uuid: "u",
-    id: 1,
-    name: "instance-1",
-    startSeconds: undefined,
-    description: undefined,
-    definition: "given" as const,
-  };
   return new Collection({
     isUp: true,
     reason: undefined,
     instances: 1,
     unread: 0,
     measuredAt: 0,
-    snapshot: takeSnapshot([record], MEASUREMENT, dictionary),
+    snapshot: takeSnapshot([domainRecord(1)], MEASUREMENT, dictionary),
     collectors: [seed],
     labelTexts: new LabelTexts(USUAL_IDENTITY),
     ...changes,

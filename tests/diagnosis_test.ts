@@ -8,7 +8,7 @@ import {
   verdictConditions,
 } from "../src/diagnosis.ts";
 import { type CallFailure, Verdict } from "../src/libvirt/hypervisor.ts";
-import type { DomainRecord } from "../src/libvirt/snapshot.ts";
+import { domainRecord } from "./support/domain_record.ts";
 
 const FAILURE: CallFailure = {
   call: "virDomainGetCPUStats",
@@ -17,18 +17,6 @@ const FAILURE: CallFailure = {
   message: "not valid",
   count: 3,
 };
-
-function record(handle: number): DomainRecord {
-  return {
-    handle,
-    uuid: `uuid-${handle}`,
-    id: handle,
-    name: `instance-${handle}`,
-    startSeconds: undefined,
-    description: undefined,
-    definition: "given",
-  };
-}
 
 Deno.test("countIncomplete() counts each verdict but complete and gone by its reason", () => {
   const { complete, failed, busy, withheld, quarantined, late, gone } = Verdict;
@@ -65,7 +53,7 @@ Deno.test("failureCondition() has one key for each function and code, whichever 
 
 Deno.test("verdictConditions() names instances that do not answer, and counts those that are not asked", () => {
   const { complete, late, quarantined, withheld } = Verdict;
-  const records = [1, 2, 3, 4, 5].map(record);
+  const records = [1, 2, 3, 4, 5].map(domainRecord);
   const verdicts = Uint8Array.of(complete, late, quarantined, withheld, withheld);
   const conditions = verdictConditions(records, { verdicts });
   assert.deepEqual([...conditions.keys()], ["unanswered 2", "unanswered 3", "withheld"]);
@@ -78,7 +66,7 @@ Deno.test("verdictConditions() names instances that do not answer, and counts th
 });
 
 Deno.test("definitionConditions() has one condition for each definition that is not understood", () => {
-  const conditions = definitionConditions([{ record: record(7), problem: "broken" }]);
+  const conditions = definitionConditions([{ record: domainRecord(7), problem: "broken" }]);
   assert.deepEqual([...conditions.keys()], ["definition 7"]);
   assert.equal(conditions.get("definition 7")?.fields?.["reason"], "broken");
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as fileSystem from "node:fs/promises";
 import { join } from "node:path";
 import { MAXIMUM_FILE_BYTES, openLogFile } from "../src/log_file.ts";
+import { withFolder } from "./support/with_folder.ts";
 
 Deno.test("write() takes the first text, and those after it that the file has room for", async () => {
   const cases: readonly [existingBytes: number, lengths: readonly number[], taken: number][] = [
@@ -88,12 +89,3 @@ Deno.test("a closed file takes nothing, and may be closed again", async () => {
     }
   });
 });
-
-async function withFolder(action: (folder: string) => Promise<void>): Promise<void> {
-  const folder = Deno.makeTempDirSync();
-  try {
-    await action(folder);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
-}

@@ -8,6 +8,7 @@ import {
   MAXIMUM_WAITING_BYTES,
   MAXIMUM_WAITING_LINES,
 } from "../src/log_file_writer.ts";
+import { withFolder } from "./support/with_folder.ts";
 import { eventually } from "./web_client.ts";
 
 const STALL = /^error The log file does not take lines.*reason=.*remedy=/;
@@ -388,13 +389,4 @@ function readPipe(pipe: Deno.FsFile): string {
 
 function fileNames(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
-}
-
-async function withFolder(action: (folder: string) => Promise<void>): Promise<void> {
-  const folder = Deno.makeTempDirSync();
-  try {
-    await action(folder);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
 }

@@ -10,6 +10,7 @@ import {
 } from "../src/log.ts";
 import { MAXIMUM_FILE_BYTES, OLD_FILES } from "../src/log_file.ts";
 import { RETRY_MILLISECONDS } from "../src/log_file_writer.ts";
+import { withFolder } from "./support/with_folder.ts";
 
 const TIME = new Date("2026-11-24T03:04:05.678Z");
 
@@ -542,15 +543,6 @@ function fileNames(folder: string): string[] {
 
 function fileSize(path: string): number {
   return Deno.statSync(path).size;
-}
-
-async function withFolder(action: (folder: string) => Promise<void>): Promise<void> {
-  const folder = Deno.makeTempDirSync();
-  try {
-    await action(folder);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
 }
 
 // A process of its own: what is tested here, the limit and the closed descriptor, holds for a whole process.

@@ -1,17 +1,8 @@
 import assert from "node:assert/strict";
 import { Dictionary } from "../src/libvirt/dictionary.ts";
 import { type Measurement, Verdict } from "../src/libvirt/hypervisor.ts";
-import { type DomainRecord, type Snapshot, takeSnapshot } from "../src/libvirt/snapshot.ts";
-
-const record = (handle: number): DomainRecord => ({
-  handle,
-  uuid: `uuid-${handle}`,
-  id: handle,
-  name: `instance-${handle}`,
-  startSeconds: undefined,
-  description: undefined,
-  definition: "given",
-});
+import { type Snapshot, takeSnapshot } from "../src/libvirt/snapshot.ts";
+import { domainRecord } from "./support/domain_record.ts";
 
 /** A measurement of domains given as objects. */
 function measure(
@@ -83,7 +74,11 @@ Deno.test("takeSnapshot() gives each domain its own values and nothing for what 
     {},
     { numbers: { "balloon.rss": 7 } },
   ]);
-  const snapshot = takeSnapshot([record(1), record(2), record(3)], measurement, dictionary);
+  const snapshot = takeSnapshot(
+    [domainRecord(1), domainRecord(2), domainRecord(3)],
+    measurement,
+    dictionary,
+  );
   const cpu = dictionary.number("cpu.time") ?? -1;
   const rss = dictionary.number("balloon.rss") ?? -1;
   assert.deepEqual([0, 1, 2].map((domain) => snapshot.value(domain, cpu)), [
@@ -101,7 +96,11 @@ Deno.test("takeSnapshot() leaves domains out that went away, and keeps the other
     { verdict: Verdict.gone, numbers: { "cpu.time": 2 }, texts: { "net.0.name": "tap2" } },
     { verdict: Verdict.late, numbers: { "cpu.time": 3 }, texts: { "net.0.name": "tap3" } },
   ]);
-  const snapshot = takeSnapshot([record(1), record(2), record(3)], measurement, dictionary);
+  const snapshot = takeSnapshot(
+    [domainRecord(1), domainRecord(2), domainRecord(3)],
+    measurement,
+    dictionary,
+  );
   const cpu = dictionary.number("cpu.time") ?? -1;
   assert.deepEqual(snapshot.domains.map(({ name }) => name), ["instance-1", "instance-3"]);
   assert.deepEqual([snapshot.value(0, cpu), snapshot.value(1, cpu)], [1, 3]);
@@ -121,7 +120,7 @@ Deno.test("takeSnapshot() finds devices by their names, whatever their index, ea
     },
     { texts: { "block.0.name": "vda", "block.1.name": "vda", "net.0.name": "" } },
   ]);
-  const snapshot = takeSnapshot([record(1), record(2)], measurement, dictionary);
+  const snapshot = takeSnapshot([domainRecord(1), domainRecord(2)], measurement, dictionary);
   assert.deepEqual(namesOf(snapshot, "block.N"), ["0 0 vda", "0 4 vdb", "1 0 vda"]);
   assert.deepEqual(namesOf(snapshot, "net.N"), ["0 1 tap1"]);
   assert.deepEqual(snapshot.namedDevices("vcpu.N"), []);
@@ -129,13 +128,17 @@ Deno.test("takeSnapshot() finds devices by their names, whatever their index, ea
 
 Deno.test("takeSnapshot() refuses a measurement of more domains than it has records for", () => {
   const { measurement, dictionary } = measure([{}, {}]);
-  assert.throws(() => takeSnapshot([record(1)], measurement, dictionary), RangeError);
+  assert.throws(() => takeSnapshot([domainRecord(1)], measurement, dictionary), RangeError);
 });
 
 Deno.test("takeSnapshot() leaves domains out whose definition has not been read, and counts no refused one as complete", () => {
   const { measurement, dictionary } = measure([{}, {}, {}]);
   const snapshot = takeSnapshot(
-    [{ ...record(1), definition: "unread" }, { ...record(2), definition: "refused" }, record(3)],
+    [
+      { ...domainRecord(1), definition: "unread" },
+      { ...domainRecord(2), definition: "refused" },
+      domainRecord(3),
+    ],
     measurement,
     dictionary,
   );
@@ -148,7 +151,7 @@ Deno.test("takeSnapshot() finds numbered devices by any of their fields, also ne
     { numbers: { "vcpu.current": 2, "vcpu.3.time": 1, "vcpu.3.state": 1, "vcpu.0.time": 2 } },
     { numbers: { "cpu.cache.monitor.0.bank.1.bytes": 7, "cpu.cache.monitor.0.bank.count": 1 } },
   ]);
-  const snapshot = takeSnapshot([record(1), record(2)], measurement, dictionary);
+  const snapshot = takeSnapshot([domainRecord(1), domainRecord(2)], measurement, dictionary);
   const paths = (group: string): string[] =>
     snapshot.numberedDevices(group).map(({ domain, slot }) =>
       `${domain} ${dictionary.path(group, slot).join(".")}`
@@ -160,7 +163,7 @@ Deno.test("takeSnapshot() finds numbered devices by any of their fields, also ne
 
 Deno.test("takeSnapshot() gives texts, and nothing for those that libvirt left out", () => {
   const { measurement, dictionary } = measure([{ texts: { "block.0.path": "/x" } }, {}]);
-  const snapshot = takeSnapshot([record(1), record(2)], measurement, dictionary);
+  const snapshot = takeSnapshot([domainRecord(1), domainRecord(2)], measurement, dictionary);
   const field = dictionary.number("block.0.path") ?? -1;
   assert.deepEqual([snapshot.text(0, field), snapshot.text(1, field)], ["/x", undefined]);
 });

@@ -1,6 +1,14 @@
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
 import { exporterSections } from "./exporter_health.ts";
-import { dashboard, figure, graph, labelVariable, sourceVariable, table } from "./panels.ts";
+import {
+  dashboard,
+  figure,
+  graph,
+  INSTANCE_COLUMNS,
+  labelVariable,
+  sourceVariable,
+  table,
+} from "./panels.ts";
 
 /** Chooses the hosts. */
 const HOST = `instance=~"$host"`;
@@ -204,12 +212,7 @@ export function hostDashboard(): Dashboard {
               "The fifty greatest of each column. An instance that takes much beside others " +
               "with high steal or latency is the noisy one. Steal needs --collector.vcpu.",
             span: 24,
-            labels: {
-              novaname: "Instance",
-              libvirtname: "libvirt's name",
-              novaproject: "Project",
-              instance: "Host",
-            },
+            labels: INSTANCE_COLUMNS,
             units: {
               "Processors": "none",
               "Steal": "percentunit",

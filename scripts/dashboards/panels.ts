@@ -47,6 +47,14 @@ import { PanelBuilder as StatBuilder } from "@grafana/grafana-foundation-sdk/sta
 import { PanelBuilder as TableBuilder } from "@grafana/grafana-foundation-sdk/table";
 import { PanelBuilder as TimeSeriesBuilder } from "@grafana/grafana-foundation-sdk/timeseries";
 
+/** What the labels that name an instance are called as columns of a table. */
+export const INSTANCE_COLUMNS: Readonly<Record<string, string>> = {
+  novaname: "Instance",
+  libvirtname: "libvirt's name",
+  novaproject: "Project",
+  instance: "Host",
+};
+
 /** Where every panel gets its data: the Prometheus that is chosen on the dashboard. */
 const SOURCE: DataSourceRef = { type: "prometheus", uid: "${datasource}" };
 

@@ -1,5 +1,13 @@
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard";
-import { dashboard, figure, graph, labelVariable, sourceVariable, table } from "./panels.ts";
+import {
+  dashboard,
+  figure,
+  graph,
+  INSTANCE_COLUMNS,
+  labelVariable,
+  sourceVariable,
+  table,
+} from "./panels.ts";
 
 /** Chooses the projects. */
 const PROJECT = `novaproject=~"$project"`;
@@ -103,12 +111,7 @@ export function projectDashboard(): Dashboard {
               "Every instance with what it takes. Memory is what the guest says that it " +
               "uses; a guest without balloon driver says nothing.",
             span: 24,
-            labels: {
-              novaname: "Instance",
-              libvirtname: "libvirt's name",
-              novaproject: "Project",
-              instance: "Host",
-            },
+            labels: INSTANCE_COLUMNS,
             units: {
               "vCPUs": "none",
               "Processors": "none",
