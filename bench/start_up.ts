@@ -1,5 +1,5 @@
 import { EXECUTABLE } from "../scripts/set_up.ts";
-import { deployedEnvironment } from "./deployment.ts";
+import { deployedEnvironment } from "../tests/support/deployed_environment.ts";
 import { connectKeepAlive } from "./keep_alive.ts";
 import { median } from "./statistics.ts";
 

@@ -1,6 +1,6 @@
 import { PHASES } from "../src/metrics/self.ts";
 import { startExporterProcess } from "../tests/real/exporter_process.ts";
-import { deployedEnvironment } from "./deployment.ts";
+import { deployedEnvironment } from "../tests/support/deployed_environment.ts";
 import { connectKeepAlive, type KeepAlive } from "./keep_alive.ts";
 
 /** A running program that scrapes a hypervisor when it is told to. */

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { lchown } from "node:fs/promises";
 import { seed } from "../src/metrics/collectors/seed.ts";
+import { deployedEnvironment } from "./support/deployed_environment.ts";
 import {
   assertNothingRuns,
   createTestFolder,
@@ -184,6 +185,28 @@ Deno.test("help and version need neither libvirt nor a temporary folder", async 
     assert.match(output, expected);
     assert.deepEqual([code, errorOutput], [0, ""], flag);
   }
+});
+
+// The settings are those of a JavaScript engine that takes no other than it knows, and may forget one with any release.
+Deno.test("it starts with the settings of the engine that its unit and its images give it", async () => {
+  await using folder = await createTestFolder();
+  const settings = Object.entries(deployedEnvironment())
+    .filter(([name]) => name.startsWith("BUN_"));
+  assert.notDeepEqual(settings, []);
+  const files = ["Dockerfile.alpine", "Dockerfile.debian", "contrib/containers/Dockerfile.kolla"];
+  for (const file of files) {
+    const text = await Deno.readTextFile(`${ROOT}${file}`);
+    const given = Array.from(
+      text.matchAll(/^(?:ENV| {3}) (BUN_\w+)=(\S+)/gm),
+      (match) => match.slice(1),
+    );
+    assert.deepEqual(given, settings, file);
+  }
+  const { code, errorOutput } = await runExecutable(["--version"], {
+    folder,
+    environment: Object.fromEntries(settings),
+  });
+  assert.deepEqual([code, errorOutput], [0, ""]);
 });
 
 Deno.test("without libvirt's client library one line names the packages to install", async () => {

@@ -1,4 +1,4 @@
-import { ROOT } from "../scripts/set_up.ts";
+import { ROOT } from "../../scripts/set_up.ts";
 
 const UNIT = `${ROOT}/contrib/systemd/libvirt_nova_exporter.service`;
 
