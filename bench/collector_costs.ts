@@ -6,7 +6,7 @@ import { realGuests } from "./hypervisors.ts";
 import { connectKeepAlive, type KeepAlive } from "./keep_alive.ts";
 import { alternate, type Round } from "./rounds.ts";
 import { mean, median } from "./statistics.ts";
-import { assertComplete, NO_PHASES, TAIL_BYTES, type Way } from "./ways.ts";
+import { NO_PHASES, tailOfComplete, type Way } from "./ways.ts";
 
 /** Its values come from definitions, which are cached: a scrape for it alone asks for the list of domains only. */
 const REFERENCE = "info";
@@ -48,7 +48,7 @@ export async function measureCollectorCosts(
       const started = performance.now();
       const page = await connection.get(`/metrics?collect[]=${name}`);
       const nanoseconds = (performance.now() - started) * 1e6;
-      assertComplete(new TextDecoder().decode(page.subarray(-TAIL_BYTES)), instances);
+      tailOfComplete(page, instances);
       return { nanoseconds, phases: NO_PHASES };
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -1,5 +1,6 @@
+import { say } from "../scripts/progress.ts";
 import { processorNanoseconds } from "./processes.ts";
-import type { Scrape, Way } from "./ways.ts";
+import { IncompletePageError, type Scrape, type Way } from "./ways.ts";
 
 /** What one scrape took, in nanoseconds. */
 export interface Round {
@@ -39,10 +40,26 @@ export async function alternate(
       const position = (round + turn) % ways.length;
       const way = ways[position];
       if (way === undefined) throw new RangeError(`No way at ${position}`);
-      results[position]?.push(await measure(way, processes));
+      results[position]?.push(await measureComplete(way, processes));
     }
   }
   return results;
+}
+
+/** How often a round is made again whose page lacks something: one guest may be busy for once, but not all the time. */
+const MAXIMUM_REPETITIONS = 3;
+
+async function measureComplete(way: Way, processes: HypervisorProcesses): Promise<Round> {
+  for (let repetition = 0;; repetition++) {
+    try {
+      return await measure(way, processes);
+    } catch (error) {
+      if (!(error instanceof IncompletePageError) || repetition === MAXIMUM_REPETITIONS) {
+        throw error;
+      }
+      say(`"${way.name}" scrapes once more: ${error.message}`);
+    }
+  }
 }
 
 async function measure(way: Way, processes: HypervisorProcesses): Promise<Round> {

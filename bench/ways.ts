@@ -7,7 +7,11 @@ import { connectKeepAlive, type KeepAlive } from "./keep_alive.ts";
 export interface Way extends AsyncDisposable {
   readonly name: string;
   readonly processId: number;
-  /** Scrapes once. */
+  /**
+   * Scrapes once.
+   *
+   * @throws {IncompletePageError} when the page lacks something
+   */
   round(): Promise<Scrape>;
 }
 
@@ -35,8 +39,8 @@ const EXPORTER_FLAGS: Readonly<Record<ExporterName, readonly string[]>> = {
 /** Long enough for every scrape here: with the default a slow machine would show incomplete pages as quick ones. */
 const TIMEOUT = "60s";
 
-/** The tail of a page has the exporter's own metrics. */
-export const TAIL_BYTES = 64 * 1024;
+/** More than the exporter's own metrics take. */
+const TAIL_BYTES = 64 * 1024;
 
 /**
  * Starts the executable as it is deployed, to be scraped over one connection; a round is what Prometheus would wait for.
@@ -61,9 +65,7 @@ export async function startExporterWay(
       const started = performance.now();
       const page = await connection.get("/metrics");
       const nanoseconds = (performance.now() - started) * 1e6;
-      const tail = new TextDecoder().decode(page.subarray(-TAIL_BYTES));
-      assertComplete(tail, instances);
-      return { nanoseconds, phases: phasesIn(tail) };
+      return { nanoseconds, phases: phasesIn(tailOfComplete(page, instances)) };
     },
     [Symbol.asyncDispose]: async () => {
       connection?.[Symbol.dispose]();
@@ -72,17 +74,28 @@ export async function startExporterWay(
   };
 }
 
-/** Fails for a page that lacks something: it would be an unfair advantage. */
-export function assertComplete(tail: string, instances: number): void {
+/** A page lacks something. */
+export class IncompletePageError extends Error {}
+
+/**
+ * Returns the end of a page, which has the exporter's own metrics.
+ *
+ * @param instances how many instances a complete page has
+ * @throws {IncompletePageError} when the page lacks something, which would be an unfair advantage
+ */
+export function tailOfComplete(page: Uint8Array, instances: number): string {
+  const tail = new TextDecoder().decode(page.subarray(-TAIL_BYTES));
   const listed = /^libvirt_nova_exporter_instances (\d+)$/m.exec(tail)?.[1];
   const incomplete = [
     ...tail.matchAll(/^libvirt_nova_exporter_instances_incomplete\{reason="(\w+)"\} ([1-9]\d*)$/gm),
   ].map(([, reason, count]) => `${count} ${reason}`);
-  if (Number(listed) === instances && incomplete.length === 0) return;
-  throw new Error(
+  if (Number(listed) === instances && incomplete.length === 0) return tail;
+  const unsuccessful = new TextDecoder().decode(page)
+    .match(/^libvirt_nova_instance_scrape_success\{.*\} 0$/gm);
+  throw new IncompletePageError(
     `The page has ${listed} instances instead of ${instances}, and of them ${
       incomplete.join(", ") || "none"
-    } incomplete`,
+    } incomplete: ${unsuccessful?.join(" ")}`,
   );
 }
 

@@ -8,7 +8,9 @@
 //! what everybody else on the host needs too. Such calls are *guarded*: abandoned and running ones together
 //! never exceed `maximum_abandoned`, and once that many are abandoned no further one is made. The daemon serves
 //! five requests of one connection at a time (`max_client_requests`) and does not even read keepalive messages
-//! beyond; so of one connection (a *lane*) at most four guarded calls are out.
+//! beyond; so of one connection (a *lane*) at most four guarded calls are out. The fifth place is for calls that need
+//! nothing, and they take it only while an abandoned call holds another: the daemon's log warns of a client that is at
+//! its limit.
 //!
 //! Calls about the host need no guest, but they may hang for reasons of their own: a storage pool with its file server.
 //! Of one connection one of them is out at a time, on a thread besides the others', and it takes one of the four
@@ -51,7 +53,7 @@ pub enum Need {
 /// How long a task may run before `on_quiet` is called; each time it is called that doubles.
 const QUIET: Duration = Duration::from_millis(20);
 
-/// How many guarded calls of one connection may be out, with those about the host.
+/// How many calls of one connection may be out, but for those that need nothing while one is abandoned.
 const LANE_LIMIT: usize = 4;
 
 /// What a piece of work gave.
@@ -401,17 +403,18 @@ impl State {
         let has_place = self.running(|one| one.need != Need::Host) < concurrency;
         let ticket = if has_place
             && self.abandoned_free < maximum
-            && let Some(ticket) = self.free.pop_front()
+            && let Some(ticket) = self.free.front()
+            && (self.has_room(ticket.lane) || self.is_troubled(ticket.lane))
         {
-            ticket
+            self.free.pop_front()?
         } else if let Some(ticket) = self.host.front()
-            && self.out_in_lane(ticket.lane, |_| true) < LANE_LIMIT
-            && self.out_in_lane(ticket.lane, |one| one.need == Need::Host) == 0
+            && self.has_room(ticket.lane)
+            && !self.out(ticket.lane).any(|one| one.need == Need::Host)
         {
             self.host.pop_front()?
         } else if has_place
             && self.abandoned_guarded + self.guarded_running < maximum
-            && self.out_in_lane(self.guarded.front()?.lane, |_| true) < LANE_LIMIT
+            && self.has_room(self.guarded.front()?.lane)
         {
             self.guarded.pop_front()?
         } else {
@@ -437,10 +440,19 @@ impl State {
         self.running.iter().filter(|one| !one.abandoned && counts(one)).count()
     }
 
-    /// How many guarded calls and calls about the host are out on a connection, of those that `counts` says.
-    fn out_in_lane(&self, lane: u64, counts: impl Fn(&Running) -> bool) -> usize {
-        let limited = self.running.iter().filter(|one| one.need != Need::Nothing);
-        limited.filter(|one| one.lane == lane && counts(one)).count()
+    /// What is out on a connection.
+    fn out(&self, lane: u64) -> impl Iterator<Item = &Running> {
+        self.running.iter().filter(move |one| one.lane == lane)
+    }
+
+    /// Whether a connection may have another call out.
+    fn has_room(&self, lane: u64) -> bool {
+        self.out(lane).count() < LANE_LIMIT
+    }
+
+    /// Whether an abandoned call holds a place of a connection.
+    fn is_troubled(&self, lane: u64) -> bool {
+        self.out(lane).any(|one| one.abandoned)
     }
 
     /// Books a call that has returned; true when it had been abandoned.
@@ -519,7 +531,7 @@ impl State {
         }
         let is_stuck = self.host.front().is_some_and(|ticket| {
             self.is_lane_full(ticket.lane)
-                || self.out_in_lane(ticket.lane, |one| one.abandoned && one.need == Need::Host) > 0
+                || self.out(ticket.lane).any(|one| one.abandoned && one.need == Need::Host)
         });
         if is_stuck {
             while let Some(ticket) = self.host.pop_front() {
@@ -536,7 +548,7 @@ impl State {
 
     /// Whether the abandoned calls of a connection leave no place.
     fn is_lane_full(&self, lane: u64) -> bool {
-        self.out_in_lane(lane, |one| one.abandoned) >= LANE_LIMIT
+        self.out(lane).filter(|one| one.abandoned).count() >= LANE_LIMIT
     }
 
     /// The next task of any kind.
@@ -777,6 +789,40 @@ mod tests {
         let late = outcomes.iter().filter(|outcome| **outcome == Outcome::Late).count();
         assert_eq!(late, LANE_LIMIT);
         assert_eq!(outcomes.last(), Some(&Outcome::Late));
+        drop(releases);
+        settle(&pool);
+    }
+
+    #[test]
+    fn no_more_than_four_calls_of_a_connection_are_out_while_none_hangs() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let pool = Pool::new(8, 20);
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let needs = [Need::Nothing, Need::Monitor, Need::Host];
+        let tasks = (0..60)
+            .map(|number| {
+                let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+                task(domain(number), needs[usize::from(number) % needs.len()], move || {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    thread::sleep(Duration::from_millis(1));
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    0
+                })
+            })
+            .collect();
+        let outcomes = run(&pool, tasks, limits(5_000, 5_000));
+        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Done(0)));
+        assert_eq!(most.load(Ordering::SeqCst), LANE_LIMIT);
+    }
+
+    #[test]
+    fn what_needs_nothing_is_asked_while_all_places_of_its_connection_hang() {
+        let pool = Pool::new(4, 20);
+        let (tasks, releases): (Vec<_>, Vec<_>) =
+            (0..4).map(|number| hanging(domain(number), Need::Monitor)).unzip();
+        run(&pool, tasks, limits(30, 5_000));
+        let free = (0..3).map(|number| quick(domain(number), Need::Nothing, 1)).collect();
+        assert_eq!(run(&pool, free, limits(5_000, 5_000)), [1, 1, 1].map(Outcome::Done));
         drop(releases);
         settle(&pool);
     }
