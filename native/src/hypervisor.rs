@@ -32,6 +32,9 @@ const DICTIONARY_SLACK: usize = 500;
 /// that are at the guest's monitor, then for the process (`qemuProcessStop`).
 const ENDING_PATIENCE: Duration = Duration::from_secs(1);
 
+/// After how long a domain is asked again that somebody else was asking: most questions to a guest take a millisecond.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
 /// How long a domain that failed counts as one that fails again and again: longer than any sensible scrape interval.
 const FAILURE_MEMORY: Duration = Duration::from_secs(600);
 
@@ -597,12 +600,7 @@ impl Coordinator {
             .into_iter()
             .chain(self.host_jobs(question))
             .unzip();
-        let outcomes = self.run(jobs, question.limits());
-        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Late))
-            && let Some(connection) = &self.connection
-        {
-            self.connector.replace(connection.serial());
-        }
+        let outcomes = self.ask(jobs, question.limits());
         let mut failures = Failures::default();
         let mut entities = Vec::new();
         for (owner, outcome) in owners.into_iter().zip(outcomes) {
@@ -619,6 +617,7 @@ impl Coordinator {
                 }
             }
         }
+        self.ask_busy_again(question, &mut results);
         self.find_gone(question.limits(), &mut results);
         for (&position, result) in &mut results {
             result.row.sort();
@@ -633,6 +632,43 @@ impl Coordinator {
             failures: failures.0.into_values().collect(),
             call_times: std::mem::take(&mut self.call_times).into_inner(),
             ..columns(rows, lock(&self.dictionary).additions())
+        }
+    }
+
+    /// Runs tasks of a measurement; a connection on which some of them hang is replaced.
+    fn ask(&mut self, jobs: Vec<Job<Found>>, limits: Limits) -> Vec<Outcome<Found>> {
+        let outcomes = self.run(jobs, limits);
+        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Late))
+            && let Some(connection) = &self.connection
+        {
+            self.connector.replace(connection.serial());
+        }
+        outcomes
+    }
+
+    /// Asks once more those that somebody else was asking, so that a page does not lack them for a question of a moment.
+    fn ask_busy_again(&mut self, question: Question, results: &mut BTreeMap<usize, DomainResult>) {
+        let limits = question.limits();
+        let busy: Vec<usize> = results
+            .iter()
+            .filter(|(_, result)| result.verdict == Verdict::Busy)
+            .map(|(&position, _)| position)
+            .collect();
+        if busy.is_empty() || Instant::now() + BUSY_PAUSE >= limits.all {
+            return;
+        }
+        thread::sleep(BUSY_PAUSE);
+        let (owners, jobs): (Vec<Owner>, Vec<Job<Found>>) = self
+            .domain_jobs(question, busy.into_iter())
+            .into_iter()
+            .filter(|(_, job)| job.need == Need::Monitor)
+            .unzip();
+        for (owner, outcome) in owners.into_iter().zip(self.ask(jobs, limits)) {
+            if let Owner::Domain(position) = owner
+                && let Some(result) = results.get_mut(&position)
+            {
+                result.add_again(outcome);
+            }
         }
     }
 
@@ -786,6 +822,14 @@ impl DomainResult {
         };
         self.verdict = self.verdict.max(verdict);
     }
+
+    /// Adds what a task found that was asked again because the domain was busy. Of values that both have, the later count.
+    fn add_again(&mut self, outcome: Outcome<Found>) {
+        let earlier = std::mem::take(&mut self.row);
+        self.verdict = if self.errors.is_empty() { Verdict::Complete } else { Verdict::Failed };
+        self.add(outcome);
+        self.row.append(earlier);
+    }
 }
 
 /// Whether a domain may be asked again whose call was lost with its connection. A driver that can never tell must not keep
@@ -902,6 +946,31 @@ mod tests {
         assert_eq!(note(FAILURE_MEMORY * 3 / 4, &[1]), (0, false));
         assert_eq!(note(FAILURE_MEMORY * 3 / 2, &[1]), (0, false));
         assert_eq!(note(FAILURE_MEMORY * 5 / 2, &[1]), (1, true));
+    }
+
+    #[test]
+    fn what_a_busy_domain_says_when_it_is_asked_again_takes_the_place_of_what_it_did_not() {
+        let row = |numbers: &[(u32, f64)]| Row { numbers: numbers.to_vec(), texts: Vec::new() };
+        let reading = |numbers: &[(u32, f64)], is_busy| {
+            let reading = Reading { row: row(numbers), is_busy, ..Reading::default() };
+            Outcome::Done(Found::Domain(reading))
+        };
+        let failed = LibvirtError::own("virDomainGetCPUStats", "");
+        for (errors, again, verdict, values) in [
+            (vec![], reading(&[(2, 5.0), (3, 7.0)], false), Verdict::Complete, &[5.0, 7.0][..]),
+            (vec![failed], reading(&[(2, 5.0)], false), Verdict::Failed, &[5.0][..]),
+            (vec![], reading(&[(2, 4.0)], true), Verdict::Busy, &[4.0][..]),
+            (vec![], Outcome::Late, Verdict::Late, &[3.0][..]),
+        ] {
+            let mut result = DomainResult { verdict: Verdict::Complete, row: row(&[]), errors };
+            result.add(reading(&[(2, 3.0)], true));
+            assert_eq!(result.verdict, Verdict::Busy);
+            result.add_again(again);
+            result.row.sort();
+            assert_eq!(result.verdict, verdict);
+            let numbers: Vec<f64> = result.row.numbers.iter().map(|(_, value)| *value).collect();
+            assert_eq!(numbers, values);
+        }
     }
 
     #[test]

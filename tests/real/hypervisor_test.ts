@@ -513,8 +513,13 @@ if (host.available) {
             [state | network, cpuTime, Verdict.complete],
           ] as const
         ) {
-          const { verdict, numbers } = await asker.ask("two-disks", { groups, domainCalls });
+          const { verdict, numbers, measurement } = await asker.ask("two-disks", {
+            groups,
+            domainCalls,
+          });
           equal(verdict, expected, `${groups} ${domainCalls}`);
+          const asked = measurement.callTimes.find(({ call }) => call === "virDomainListGetStats");
+          equal(asked?.count, expected === Verdict.busy ? 2 : undefined, "asked once more");
           for (const field of ["balloon.rss", "block.0.rd.reqs", "job.type"]) {
             ok(!numbers.has(field), field);
           }
