@@ -69,7 +69,7 @@ export async function startExporterWay(
     },
     [Symbol.asyncDispose]: async () => {
       connection?.[Symbol.dispose]();
-      await exporter.stop();
+      await exporter[Symbol.asyncDispose]();
     },
   };
 }

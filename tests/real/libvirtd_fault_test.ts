@@ -395,12 +395,11 @@ if (host.available) {
       async () => {
         const before = await countClients(hypervisor);
         for (let restart = 0; restart < 5; restart++) {
-          const exporter = await startExporterProcess(readOnlyUri);
+          await using exporter = await startExporterProcess(readOnlyUri);
           const scrapes = [exporter.scrape(), exporter.scrape()].map((one) => one.catch(() => {}));
           await assertUp(exporter);
           exporter.kill("SIGKILL");
           await Promise.all(scrapes);
-          await exporter.stop().catch(() => {});
         }
         await waitUntil(
           "libvirtd to notice",
