@@ -583,6 +583,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     fn domain(number: u8) -> Subject {
@@ -610,6 +611,29 @@ mod tests {
             0
         };
         (task(subject, need, hang), release)
+    }
+
+    /// Makes tasks that take a moment, and counts how many of them run at the same time.
+    #[derive(Default)]
+    struct Crowd {
+        now: Arc<AtomicUsize>,
+        most: Arc<AtomicUsize>,
+    }
+
+    impl Crowd {
+        fn task(&self, subject: Subject, need: Need) -> Task<u32> {
+            let (now, most) = (Arc::clone(&self.now), Arc::clone(&self.most));
+            task(subject, need, move || {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                thread::sleep(Duration::from_millis(1));
+                now.fetch_sub(1, Ordering::SeqCst);
+                0
+            })
+        }
+
+        fn most(&self) -> usize {
+            self.most.load(Ordering::SeqCst)
+        }
     }
 
     fn limits(task: u64, all: u64) -> Limits {
@@ -723,27 +747,13 @@ mod tests {
 
     #[test]
     fn running_and_abandoned_guarded_calls_together_never_exceed_the_bound() {
-        use std::sync::atomic::{AtomicUsize, Ordering};
         let pool = Pool::new(4, 3);
         let (hung, release) = hanging(domain(0), Need::Monitor);
         run(&pool, vec![hung], limits(10, 5_000));
-        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let tasks = (1..40)
-            .map(|number| {
-                let (now, most) = (Arc::clone(&now), Arc::clone(&most));
-                task(domain(number), Need::Monitor, move || {
-                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    thread::sleep(Duration::from_millis(1));
-                    now.fetch_sub(1, Ordering::SeqCst);
-                    0
-                })
-            })
-            .collect();
+        let crowd = Crowd::default();
+        let tasks = (1..40).map(|number| crowd.task(domain(number), Need::Monitor)).collect();
         run(&pool, tasks, limits(5_000, 5_000));
-        assert!(
-            most.load(Ordering::SeqCst) <= 2,
-            "one of three places was taken by the abandoned call"
-        );
+        assert!(crowd.most() <= 2, "one of three places was taken by the abandoned call");
         drop(release);
     }
 
@@ -795,24 +805,15 @@ mod tests {
 
     #[test]
     fn no_more_than_four_calls_of_a_connection_are_out_while_none_hangs() {
-        use std::sync::atomic::{AtomicUsize, Ordering};
         let pool = Pool::new(8, 20);
-        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let crowd = Crowd::default();
         let needs = [Need::Nothing, Need::Monitor, Need::Host];
         let tasks = (0..60)
-            .map(|number| {
-                let (now, most) = (Arc::clone(&now), Arc::clone(&most));
-                task(domain(number), needs[usize::from(number) % needs.len()], move || {
-                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    thread::sleep(Duration::from_millis(1));
-                    now.fetch_sub(1, Ordering::SeqCst);
-                    0
-                })
-            })
+            .map(|number| crowd.task(domain(number), needs[usize::from(number) % needs.len()]))
             .collect();
         let outcomes = run(&pool, tasks, limits(5_000, 5_000));
         assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Done(0)));
-        assert_eq!(most.load(Ordering::SeqCst), LANE_LIMIT);
+        assert_eq!(crowd.most(), LANE_LIMIT);
     }
 
     #[test]
