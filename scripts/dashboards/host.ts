@@ -5,16 +5,15 @@ import {
   figure,
   graph,
   INSTANCE_COLUMNS,
+  INSTANCE_LEGEND,
   labelVariable,
+  OWNER,
   sourceVariable,
   table,
 } from "./panels.ts";
 
 /** Chooses the hosts. */
 const HOST = `instance=~"$host"`;
-/** What tells an instance from others, with its host. */
-const OWNER = "instance, libvirtname, novaname, novaproject";
-const INSTANCE_LEGEND = "{{novaname}} ({{libvirtname}})";
 const TOP = "The ten greatest at each point in time, so more than ten lines may show.";
 
 function rate(family: string): string {

@@ -47,6 +47,12 @@ import { PanelBuilder as StatBuilder } from "@grafana/grafana-foundation-sdk/sta
 import { PanelBuilder as TableBuilder } from "@grafana/grafana-foundation-sdk/table";
 import { PanelBuilder as TimeSeriesBuilder } from "@grafana/grafana-foundation-sdk/timeseries";
 
+/** What tells an instance from others, with its host. */
+export const OWNER = "instance, libvirtname, novaname, novaproject";
+
+/** What an instance is called in a legend. */
+export const INSTANCE_LEGEND = "{{novaname}} ({{libvirtname}})";
+
 /** What the labels that name an instance are called as columns of a table. */
 export const INSTANCE_COLUMNS: Readonly<Record<string, string>> = {
   novaname: "Instance",

@@ -4,16 +4,15 @@ import {
   figure,
   graph,
   INSTANCE_COLUMNS,
+  INSTANCE_LEGEND,
   labelVariable,
+  OWNER,
   sourceVariable,
   table,
 } from "./panels.ts";
 
 /** Chooses the projects. */
 const PROJECT = `novaproject=~"$project"`;
-/** What tells an instance from others, with its host. */
-const OWNER = "instance, libvirtname, novaname, novaproject";
-const INSTANCE_LEGEND = "{{novaname}} ({{libvirtname}})";
 
 function gauge(family: string): string {
   return `libvirt_nova_instance_${family}{${PROJECT}}`;
