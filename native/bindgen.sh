@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 
 functions='virInitialize|virSetErrorFunc|virGetLastError'
 functions+='|virEventRegisterDefaultImpl|virEventRunDefaultImpl'
-functions+='|virConnectOpenReadOnly|virConnectClose|virConnectIsAlive|virConnectSetKeepAlive'
+functions+='|virConnectOpenAuth|virConnectClose|virConnectIsAlive|virConnectSetKeepAlive'
 functions+='|virConnectGetType|virConnectGetVersion|virConnectGetLibVersion|virGetVersion'
 functions+='|virConnectListAllDomains|virConnectGetAllDomainStats|virDomainListGetStats|virDomainStatsRecordListFree'
 functions+='|virConnectDomainEventRegisterAny|virConnectDomainEventDeregisterAny'
@@ -24,7 +24,7 @@ functions+='|virNetworkIsActive|virNetworkIsPersistent|virNetworkGetAutostart|vi
 
 types='virErrorNumber|virErrorDomain|virDomainStatsTypes|virConnectGetAllDomainStatsFlags|virTypedParameterType'
 types+='|virDomainMemoryStatTags|virDomainEventID|virConnectListAllDomainsFlags|virDomainControlState'
-types+='|virConnectListAllStoragePoolsFlags|virDomainCheckpointPtr'
+types+='|virConnectListAllStoragePoolsFlags|virDomainCheckpointPtr|virConnectFlags|virConnectCredentialType'
 
 bindgen wrapper.h \
   --output src/bindings.rs \
@@ -36,6 +36,7 @@ bindgen wrapper.h \
   --wrap-unsafe-ops \
   --rust-target 1.85 --rust-edition 2024 \
   --no-layout-tests \
+  --with-derive-default \
   --no-doc-comments \
   --default-enum-style consts \
   --no-prepend-enum-name \

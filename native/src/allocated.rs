@@ -10,28 +10,16 @@ unsafe extern "C" {
     fn c_free(pointer: *mut c_void);
 }
 
-/// Gives memory back that libvirt wants to be freed by the C library.
-///
-/// # Safety
-/// `pointer` is null or came from libvirt, whose documentation asks for `free()`, and is not used afterwards.
-pub unsafe fn free<T>(pointer: *mut T) {
-    // SAFETY: the caller vouches for the pointer.
-    unsafe { c_free(pointer.cast()) };
-}
-
 /// A copy of a text that libvirt handed over; `None` for null.
 ///
 /// # Safety
 /// `pointer` is null or a NUL-terminated string that the caller has to free with `free()`.
 pub unsafe fn take_text(pointer: *mut c_char) -> Option<String> {
-    if pointer.is_null() {
-        return None;
-    }
-    // SAFETY: a NUL-terminated string, copied before it is freed.
-    let copy = text(unsafe { CStr::from_ptr(pointer) }.to_bytes());
-    // SAFETY: it is ours to free, and not used afterwards.
-    unsafe { free(pointer) };
-    Some(copy)
+    // SAFETY: a NUL-terminated string or null, copied before it is freed.
+    let copy = unsafe { copy_text(pointer) };
+    // SAFETY: it is ours to free, and not used afterwards; freeing null does nothing.
+    unsafe { c_free(pointer.cast()) };
+    copy
 }
 
 /// A copy of a text that stays libvirt's; `None` for null.
@@ -43,11 +31,27 @@ pub unsafe fn copy_text(pointer: *const c_char) -> Option<String> {
     (!pointer.is_null()).then(|| text(unsafe { CStr::from_ptr(pointer) }.to_bytes()))
 }
 
+/// The entries of an array of libvirt; none when there is no array, or its length is no length.
+///
+/// # Safety
+/// `pointer` is null, or an array of `length` entries that lives, and is not written to, as long as the result.
+pub unsafe fn entries<'a, T>(pointer: *const T, length: impl TryInto<usize>) -> &'a [T] {
+    let length = length.try_into().unwrap_or_default();
+    if pointer.is_null() || length == 0 {
+        return &[];
+    }
+    // SAFETY: the caller vouches for the array.
+    unsafe { slice::from_raw_parts(pointer, length) }
+}
+
+/// Gives an object back to libvirt.
+pub type Release<T> = unsafe extern "C" fn(*mut T) -> c_int;
+
 /// Objects that libvirt has listed; each goes back to libvirt when the list is dropped.
 pub struct List<T> {
     pointer: *mut *mut T,
     length: usize,
-    release: unsafe extern "C" fn(*mut T) -> c_int,
+    release: Release<T>,
 }
 
 impl<T> List<T> {
@@ -56,21 +60,14 @@ impl<T> List<T> {
     /// # Safety
     /// `pointer` is null, or a list of `length` objects that are the caller's, as is the list, which `free()` frees and
     /// whose objects `release` frees.
-    pub unsafe fn from_owned(
-        pointer: *mut *mut T,
-        length: usize,
-        release: unsafe extern "C" fn(*mut T) -> c_int,
-    ) -> Self {
+    pub unsafe fn from_owned(pointer: *mut *mut T, length: usize, release: Release<T>) -> Self {
         Self { pointer, length, release }
     }
 
     /// The objects, valid as long as the list.
     pub fn objects(&self) -> &[*mut T] {
-        if self.pointer.is_null() {
-            return &[];
-        }
         // SAFETY: a list of that length that lives as long as `self`.
-        unsafe { slice::from_raw_parts(self.pointer, self.length) }
+        unsafe { entries(self.pointer, self.length) }
     }
 }
 
@@ -83,6 +80,6 @@ impl<T> Drop for List<T> {
             }
         }
         // SAFETY: the list is ours and is not used afterwards.
-        unsafe { free(self.pointer) };
+        unsafe { c_free(self.pointer.cast()) };
     }
 }

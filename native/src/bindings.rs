@@ -35,6 +35,24 @@ pub union _virTypedParameter__bindgen_ty_1 {
     pub b: ::std::os::raw::c_char,
     pub s: *mut ::std::os::raw::c_char,
 }
+impl Default for _virTypedParameter__bindgen_ty_1 {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+impl Default for _virTypedParameter {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 pub type virTypedParameterPtr = *mut virTypedParameter;
 #[repr(C)]
 #[derive(Debug)]
@@ -45,7 +63,7 @@ pub type virConnect = _virConnect;
 pub type virConnectPtr = *mut virConnect;
 pub type virNodeInfo = _virNodeInfo;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct _virNodeInfo {
     pub model: [::std::os::raw::c_char; 32usize],
     pub memory: ::std::os::raw::c_ulong,
@@ -63,6 +81,15 @@ pub struct _virNodeCPUStats {
     pub field: [::std::os::raw::c_char; 80usize],
     pub value: ::std::os::raw::c_ulonglong,
 }
+impl Default for _virNodeCPUStats {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 pub type virNodeMemoryStats = _virNodeMemoryStats;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -70,9 +97,78 @@ pub struct _virNodeMemoryStats {
     pub field: [::std::os::raw::c_char; 80usize],
     pub value: ::std::os::raw::c_ulonglong,
 }
+impl Default for _virNodeMemoryStats {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 pub type virNodeInfoPtr = *mut virNodeInfo;
 pub type virNodeCPUStatsPtr = *mut virNodeCPUStats;
 pub type virNodeMemoryStatsPtr = *mut virNodeMemoryStats;
+pub const VIR_CONNECT_RO: virConnectFlags = 1;
+pub const VIR_CONNECT_NO_ALIASES: virConnectFlags = 2;
+pub type virConnectFlags = ::std::os::raw::c_uint;
+pub const VIR_CRED_USERNAME: virConnectCredentialType = 1;
+pub const VIR_CRED_AUTHNAME: virConnectCredentialType = 2;
+pub const VIR_CRED_LANGUAGE: virConnectCredentialType = 3;
+pub const VIR_CRED_CNONCE: virConnectCredentialType = 4;
+pub const VIR_CRED_PASSPHRASE: virConnectCredentialType = 5;
+pub const VIR_CRED_ECHOPROMPT: virConnectCredentialType = 6;
+pub const VIR_CRED_NOECHOPROMPT: virConnectCredentialType = 7;
+pub const VIR_CRED_REALM: virConnectCredentialType = 8;
+pub const VIR_CRED_EXTERNAL: virConnectCredentialType = 9;
+pub type virConnectCredentialType = ::std::os::raw::c_uint;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct _virConnectCredential {
+    pub type_: ::std::os::raw::c_int,
+    pub prompt: *const ::std::os::raw::c_char,
+    pub challenge: *const ::std::os::raw::c_char,
+    pub defresult: *const ::std::os::raw::c_char,
+    pub result: *mut ::std::os::raw::c_char,
+    pub resultlen: ::std::os::raw::c_uint,
+}
+impl Default for _virConnectCredential {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+pub type virConnectCredential = _virConnectCredential;
+pub type virConnectCredentialPtr = *mut virConnectCredential;
+pub type virConnectAuthCallbackPtr = ::std::option::Option<
+    unsafe extern "C" fn(
+        cred: virConnectCredentialPtr,
+        ncred: ::std::os::raw::c_uint,
+        cbdata: *mut ::std::os::raw::c_void,
+    ) -> ::std::os::raw::c_int,
+>;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct _virConnectAuth {
+    pub credtype: *mut ::std::os::raw::c_int,
+    pub ncredtype: ::std::os::raw::c_uint,
+    pub cb: virConnectAuthCallbackPtr,
+    pub cbdata: *mut ::std::os::raw::c_void,
+}
+impl Default for _virConnectAuth {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+pub type virConnectAuth = _virConnectAuth;
+pub type virConnectAuthPtr = *mut virConnectAuth;
 #[repr(C)]
 #[derive(Debug)]
 pub struct _virDomain {
@@ -87,7 +183,7 @@ pub const VIR_DOMAIN_CONTROL_ERROR: virDomainControlState = 3;
 pub type virDomainControlState = ::std::os::raw::c_uint;
 pub type virDomainControlInfo = _virDomainControlInfo;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct _virDomainControlInfo {
     pub state: ::std::os::raw::c_uint,
     pub details: ::std::os::raw::c_uint,
@@ -96,7 +192,7 @@ pub struct _virDomainControlInfo {
 pub type virDomainControlInfoPtr = *mut virDomainControlInfo;
 pub type virDomainInfo = _virDomainInfo;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct _virDomainInfo {
     pub state: ::std::os::raw::c_uchar,
     pub maxMem: ::std::os::raw::c_ulong,
@@ -107,7 +203,7 @@ pub struct _virDomainInfo {
 pub type virDomainInfoPtr = *mut virDomainInfo;
 pub type virDomainBlockStatsStruct = _virDomainBlockStats;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct _virDomainBlockStats {
     pub rd_req: ::std::os::raw::c_longlong,
     pub rd_bytes: ::std::os::raw::c_longlong,
@@ -118,7 +214,7 @@ pub struct _virDomainBlockStats {
 pub type virDomainBlockStatsPtr = *mut virDomainBlockStatsStruct;
 pub type virDomainInterfaceStatsStruct = _virDomainInterfaceStats;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct _virDomainInterfaceStats {
     pub rx_bytes: ::std::os::raw::c_longlong,
     pub rx_packets: ::std::os::raw::c_longlong,
@@ -147,7 +243,7 @@ pub const VIR_DOMAIN_MEMORY_STAT_NR: virDomainMemoryStatTags = 13;
 pub type virDomainMemoryStatTags = ::std::os::raw::c_uint;
 pub type virDomainMemoryStatStruct = _virDomainMemoryStat;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct _virDomainMemoryStat {
     pub tag: ::std::os::raw::c_int,
     pub val: ::std::os::raw::c_ulonglong,
@@ -172,7 +268,7 @@ pub const VIR_CONNECT_LIST_DOMAINS_NO_CHECKPOINT: virConnectListAllDomainsFlags 
 pub type virConnectListAllDomainsFlags = ::std::os::raw::c_uint;
 pub type virVcpuInfo = _virVcpuInfo;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct _virVcpuInfo {
     pub number: ::std::os::raw::c_uint,
     pub state: ::std::os::raw::c_int,
@@ -188,6 +284,15 @@ pub struct _virDomainStatsRecord {
     pub dom: virDomainPtr,
     pub params: virTypedParameterPtr,
     pub nparams: ::std::os::raw::c_int,
+}
+impl Default for _virDomainStatsRecord {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
 }
 pub const VIR_DOMAIN_STATS_STATE: virDomainStatsTypes = 1;
 pub const VIR_DOMAIN_STATS_CPU_TOTAL: virDomainStatsTypes = 2;
@@ -278,6 +383,15 @@ pub struct _virNetworkDHCPLease {
     pub hostname: *mut ::std::os::raw::c_char,
     pub clientid: *mut ::std::os::raw::c_char,
 }
+impl Default for _virNetworkDHCPLease {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 #[repr(C)]
 #[derive(Debug)]
 pub struct _virStoragePool {
@@ -287,7 +401,7 @@ pub type virStoragePool = _virStoragePool;
 pub type virStoragePoolPtr = *mut virStoragePool;
 pub type virStoragePoolInfo = _virStoragePoolInfo;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct _virStoragePoolInfo {
     pub state: ::std::os::raw::c_int,
     pub capacity: ::std::os::raw::c_ulonglong,
@@ -304,7 +418,7 @@ pub type virStorageVol = _virStorageVol;
 pub type virStorageVolPtr = *mut virStorageVol;
 pub type virStorageVolInfo = _virStorageVolInfo;
 #[repr(C)]
-#[derive(Debug, Copy, Clone)]
+#[derive(Debug, Default, Copy, Clone)]
 pub struct _virStorageVolInfo {
     pub type_: ::std::os::raw::c_int,
     pub capacity: ::std::os::raw::c_ulonglong,
@@ -427,6 +541,15 @@ pub struct _virError {
     pub int1: ::std::os::raw::c_int,
     pub int2: ::std::os::raw::c_int,
     pub net: virNetworkPtr,
+}
+impl Default for _virError {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
 }
 pub const VIR_ERR_OK: virErrorNumber = 0;
 pub const VIR_ERR_INTERNAL_ERROR: virErrorNumber = 1;
@@ -555,8 +678,11 @@ pub struct Libvirt {
         typeVer: *mut ::std::os::raw::c_ulong,
     ) -> ::std::os::raw::c_int,
     pub virInitialize: unsafe extern "C" fn() -> ::std::os::raw::c_int,
-    pub virConnectOpenReadOnly:
-        unsafe extern "C" fn(name: *const ::std::os::raw::c_char) -> virConnectPtr,
+    pub virConnectOpenAuth: unsafe extern "C" fn(
+        name: *const ::std::os::raw::c_char,
+        auth: virConnectAuthPtr,
+        flags: ::std::os::raw::c_uint,
+    ) -> virConnectPtr,
     pub virConnectClose: unsafe extern "C" fn(conn: virConnectPtr) -> ::std::os::raw::c_int,
     pub virConnectGetType:
         unsafe extern "C" fn(conn: virConnectPtr) -> *const ::std::os::raw::c_char,
@@ -781,8 +907,8 @@ impl Libvirt {
             unsafe { __library.get(b"virTypedParamsFree\0") }.map(|sym| *sym)?;
         let virGetVersion = unsafe { __library.get(b"virGetVersion\0") }.map(|sym| *sym)?;
         let virInitialize = unsafe { __library.get(b"virInitialize\0") }.map(|sym| *sym)?;
-        let virConnectOpenReadOnly =
-            unsafe { __library.get(b"virConnectOpenReadOnly\0") }.map(|sym| *sym)?;
+        let virConnectOpenAuth =
+            unsafe { __library.get(b"virConnectOpenAuth\0") }.map(|sym| *sym)?;
         let virConnectClose = unsafe { __library.get(b"virConnectClose\0") }.map(|sym| *sym)?;
         let virConnectGetType = unsafe { __library.get(b"virConnectGetType\0") }.map(|sym| *sym)?;
         let virConnectGetVersion =
@@ -887,7 +1013,7 @@ impl Libvirt {
             virTypedParamsFree,
             virGetVersion,
             virInitialize,
-            virConnectOpenReadOnly,
+            virConnectOpenAuth,
             virConnectClose,
             virConnectGetType,
             virConnectGetVersion,
@@ -973,11 +1099,13 @@ impl Libvirt {
     pub unsafe fn virInitialize(&self) -> ::std::os::raw::c_int {
         unsafe { (self.virInitialize)() }
     }
-    pub unsafe fn virConnectOpenReadOnly(
+    pub unsafe fn virConnectOpenAuth(
         &self,
         name: *const ::std::os::raw::c_char,
+        auth: virConnectAuthPtr,
+        flags: ::std::os::raw::c_uint,
     ) -> virConnectPtr {
-        unsafe { (self.virConnectOpenReadOnly)(name) }
+        unsafe { (self.virConnectOpenAuth)(name, auth, flags) }
     }
     pub unsafe fn virConnectClose(&self, conn: virConnectPtr) -> ::std::os::raw::c_int {
         unsafe { (self.virConnectClose)(conn) }

@@ -1,242 +1,179 @@
 //! libvirt's bulk statistics, which hold the values of many calls.
 
-use std::ptr::{self, NonNull};
-use std::slice;
+use std::collections::HashMap;
+use std::ptr;
 use std::sync::Arc;
 
-use crate::allocated;
+use crate::allocated::entries;
 use crate::bindings;
-use crate::call_times::CallLog;
-use crate::connection::{Connection, Domain};
-use crate::domain_calls;
-use crate::error::{LibvirtError, code};
+use crate::caller::{Caller, call};
+use crate::connection::Domain;
+use crate::domain_calls::DomainCaller;
+use crate::error::{LibvirtError, Result};
+use crate::library::Library;
 use crate::parameters::read_parameters;
-use crate::row::{Row, SharedDictionary, lock};
+use crate::row::Row;
+use crate::threads::lock;
 
-/// The groups of `virDomainStatsTypes` that libvirt answers without asking the guest's monitor and without
-/// waiting for the domain's job (`qemuDomainGetStatsWorkers` in libvirt 9.0 names those that do).
-pub const GROUPS_WITHOUT_MONITOR: u32 = bindings::VIR_DOMAIN_STATS_STATE
-    | bindings::VIR_DOMAIN_STATS_INTERFACE
-    | bindings::VIR_DOMAIN_STATS_PERF
-    | bindings::VIR_DOMAIN_STATS_MEMORY;
+/// The function that lists the domains.
+pub const LIST: &str = "virConnectGetAllDomainStats";
 
-/// The active domains, and with `inactive` those that are shut off, with the values of `groups`, in one call for all of
-/// them.
+/// The function that gives the values of domains that are known.
+const STATISTICS: &str = "virDomainListGetStats";
+
+/// The active domains, and with `inactive` those that are shut off, with their states. The runs that are `known` of this
+/// connection are taken for those with their ids, which libvirt gives no second time: a handle of each would have to be made
+/// and freed for every list.
 ///
 /// # Errors
 /// What libvirt said. A driver without bulk statistics is asked for the list, and for each domain's state.
-pub fn all_domains(
-    connection: &Arc<Connection>,
-    groups: u32,
+pub fn list(
+    caller: Caller,
     inactive: bool,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Vec<(Domain, Row)>, LibvirtError> {
-    const CALL: &str = "virConnectGetAllDomainStats";
-    let library = connection.library();
+    known: &HashMap<i32, Arc<Domain>>,
+) -> Result<Vec<(Arc<Domain>, Row)>> {
     let mut filter = bindings::VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE;
     if inactive {
         filter |= bindings::VIR_CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE;
     }
-    let records = match bulk(connection, CALL, log, filter, |records, flags| {
+    let (list_all, pointer) = (caller.library().api.virConnectGetAllDomainStats, caller.pointer());
+    let list_states = |records, flags| {
         // SAFETY: the connection is open and `records` may be written to.
-        unsafe {
-            (library.api.virConnectGetAllDomainStats)(connection.pointer(), groups, records, flags)
-        }
-    }) {
-        Err(error) if error.code == code::NO_SUPPORT => {
-            return listed_domains(connection, inactive, log, dictionary);
-        }
-        other => other?,
+        unsafe { list_all(pointer, bindings::VIR_DOMAIN_STATS_STATE, records, flags) }
     };
-    let mut dictionary = lock(dictionary);
-    Ok(records
-        .iter()
-        .filter_map(|record| {
-            let row = read_parameters(&mut dictionary, record.parameters());
-            record.domain(connection).map(|domain| (domain, row))
-        })
-        .collect())
+    let records = read_records(caller, LIST, filter, list_states, |domain| {
+        // SAFETY: the domain is valid while its record is.
+        let found = known.get(&unsafe { id_of(caller, domain) }).map(Arc::clone);
+        // SAFETY: as above.
+        found.or_else(|| unsafe { Domain::of(caller.connection, domain) }.map(Arc::new))
+    });
+    match records {
+        Err(error) if error.is(bindings::VIR_ERR_NO_SUPPORT) => listed(caller, inactive),
+        other => other,
+    }
 }
 
-/// The values of `groups` of one domain, without waiting when somebody else is asking it (NOWAIT): the row then
-/// lacks what needs the monitor.
+/// The values of `groups` of several domains of the caller's connection, by their present ids: -1 when one does not run.
+/// Those that are not there any more are left out. What needs a monitor is left out where somebody else is asking that
+/// guest (NOWAIT).
 ///
 /// # Errors
 /// What libvirt said.
-pub fn one_domain(
-    domain: &Domain,
+pub fn statistics<'a>(
+    caller: Caller,
+    domains: impl Iterator<Item = &'a Domain>,
     groups: u32,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    const CALL: &str = "virDomainListGetStats";
-    let library = domain.library();
-    let domains = [domain.pointer(), ptr::null_mut()];
-    let records = bulk(domain.connection(), CALL, log, 0, |records, flags| {
-        // SAFETY: the list is null-terminated and only read, its domain is valid, and `records` may be
-        // written to.
-        unsafe {
-            (library.api.virDomainListGetStats)(domains.as_ptr().cast_mut(), groups, records, flags)
-        }
-    })?;
-    let Some(record) = records.iter().next() else {
-        // Bulk calls leave a domain out that has just gone.
-        return Err(LibvirtError {
-            call: CALL,
-            code: code::NO_DOMAIN,
-            origin: 0,
-            message: String::from("the domain has gone"),
-        });
+) -> Result<Vec<(i32, Row)>> {
+    let list_statistics = caller.library().api.virDomainListGetStats;
+    let mut domains: Vec<_> = domains.map(Domain::pointer).chain([ptr::null_mut()]).collect();
+    let ask = |records, flags| {
+        // SAFETY: the list is null-terminated and only read, its domains are valid, and `records` may be written to.
+        unsafe { list_statistics(domains.as_mut_ptr(), groups, records, flags) }
     };
-    Ok(read_parameters(&mut lock(dictionary), record.parameters()))
+    // SAFETY: the domain is valid while its record is.
+    read_records(caller, STATISTICS, 0, ask, |domain| Some(unsafe { id_of(caller, domain) }))
 }
 
-/// The id that the domain has now: -1 when it does not run, `None` when it is not there any more. Of the calls that
-/// need neither monitor nor job, this one tells the present id: another one is another run of the domain.
-///
-/// # Errors
-/// What libvirt said.
-pub fn present_id(domain: &Domain, log: &CallLog) -> Result<Option<i32>, LibvirtError> {
-    const CALL: &str = "virDomainListGetStats";
-    let (library, connection) = (domain.library(), domain.connection());
-    let domains = [domain.pointer(), ptr::null_mut()];
-    let groups = bindings::VIR_DOMAIN_STATS_STATE;
-    let records = bulk(connection, CALL, log, 0, |records, flags| {
-        // SAFETY: the list is null-terminated and only read, its domain is valid, and `records` may be
-        // written to.
-        unsafe {
-            (library.api.virDomainListGetStats)(domains.as_ptr().cast_mut(), groups, records, flags)
+impl DomainCaller<'_> {
+    /// The values of `groups`, as `statistics` of several domains.
+    ///
+    /// # Errors
+    /// What libvirt said, and that the domain has gone when it does not run or in another run.
+    pub fn statistics(&self, groups: u32) -> Result<Row> {
+        match self.present(groups)? {
+            Some((id, row)) if id == self.domain.run.id => Ok(row),
+            _ => Err(LibvirtError {
+                code: bindings::VIR_ERR_NO_DOMAIN.cast_signed(),
+                ..LibvirtError::own(STATISTICS, "the domain has gone")
+            }),
         }
-    })?;
-    Ok(records.iter().next().and_then(|record| record.domain(connection)).map(|found| found.id()))
+    }
+
+    /// The id that the domain has now: -1 when it does not run, `None` when it is not there any more. Of the calls that
+    /// need neither monitor nor job, this one tells the present id: another one is another run of the domain.
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn present_id(&self) -> Result<Option<i32>> {
+        Ok(self.present(bindings::VIR_DOMAIN_STATS_STATE)?.map(|(id, _)| id))
+    }
+
+    fn present(&self, groups: u32) -> Result<Option<(i32, Row)>> {
+        Ok(statistics(self.caller, [self.domain].into_iter(), groups)?.into_iter().next())
+    }
 }
+
+/// The present id of a domain.
+///
+/// # Safety
+/// The domain is valid.
+unsafe fn id_of(caller: Caller, domain: bindings::virDomainPtr) -> i32 {
+    // SAFETY: the caller vouches for the domain.
+    unsafe { (caller.library().api.virDomainGetID)(domain) }.cast_signed()
+}
+
+/// Where a bulk call writes its records.
+type Place = *mut *mut bindings::virDomainStatsRecordPtr;
 
 /// The records of a bulk reply.
 struct Records {
-    connection: Arc<Connection>,
+    library: &'static Library,
     pointer: *mut bindings::virDomainStatsRecordPtr,
-    count: usize,
-}
-
-struct Record<'a>(&'a bindings::_virDomainStatsRecord);
-
-impl Records {
-    fn iter(&self) -> impl Iterator<Item = Record<'_>> {
-        let records = if self.pointer.is_null() {
-            &[][..]
-        } else {
-            // SAFETY: libvirt gave a list of `count` records, which lives as long as `self`.
-            unsafe { slice::from_raw_parts(self.pointer, self.count) }
-        };
-        // SAFETY: the entries point to records of the same reply, or are null.
-        records.iter().filter_map(|record| unsafe { record.as_ref() }).map(Record)
-    }
+    count: u32,
 }
 
 impl Drop for Records {
     fn drop(&mut self) {
         // SAFETY: the list came from libvirt and is freed once; freeing null does nothing.
-        unsafe {
-            (self.connection.library().api.virDomainStatsRecordListFree)(self.pointer);
-        }
+        unsafe { (self.library.api.virDomainStatsRecordListFree)(self.pointer) };
     }
 }
 
-impl Record<'_> {
-    fn parameters(&self) -> &[bindings::virTypedParameter] {
-        match usize::try_from(self.0.nparams) {
-            // SAFETY: the record holds `nparams` parameters.
-            Ok(count) if count > 0 && !self.0.params.is_null() => unsafe {
-                slice::from_raw_parts(self.0.params, count)
-            },
-            _ => &[],
-        }
-    }
-
-    /// A handle of its own to the record's domain, which otherwise goes with the reply.
-    fn domain(&self, connection: &Arc<Connection>) -> Option<Domain> {
-        let pointer = NonNull::new(self.0.dom)?;
-        // SAFETY: the domain is valid while the record is; this counts a further reference.
-        if unsafe { (connection.library().api.virDomainRef)(pointer.as_ptr()) } < 0 {
-            return None;
-        }
-        // SAFETY: the reference just counted is ours to give away.
-        Some(unsafe { Domain::from_owned(connection, pointer) })
-    }
-}
-
-/// Makes a bulk call with NOWAIT; on a libvirt that does not know the flag (before 4.5.0), without.
-fn bulk(
-    connection: &Arc<Connection>,
+/// Makes a bulk call with NOWAIT; on a libvirt that does not know the flag (before 4.5.0), without. Gives what `identify`
+/// says of each domain, which is not null, with its values; the domain goes with the reply.
+fn read_records<T>(
+    caller: Caller,
     name: &'static str,
-    log: &CallLog,
     flags: u32,
-    call: impl Fn(*mut *mut bindings::virDomainStatsRecordPtr, u32) -> i32,
-) -> Result<Records, LibvirtError> {
-    let library = connection.library();
-    let attempt = |flags| {
-        let mut pointer = ptr::null_mut();
-        let count = log.time(name, || call(&raw mut pointer, flags));
-        match usize::try_from(count) {
-            Ok(count) => Ok(Records { connection: Arc::clone(connection), pointer, count }),
-            Err(_) => Err(LibvirtError::last(library, name)),
-        }
-    };
-    if !connection.knows_nowait() {
-        return attempt(flags);
-    }
-    match attempt(flags | bindings::VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT) {
-        Err(error) if matches!(error.code, code::INVALID_ARGUMENT | code::ARGUMENT_UNSUPPORTED) => {
-            let records = attempt(flags)?;
-            connection.forget_nowait();
-            Ok(records)
-        }
-        other => other,
-    }
+    call: impl FnOnce(Place, u32) -> i32,
+    identify: impl Fn(bindings::virDomainPtr) -> Option<T>,
+) -> Result<Vec<(T, Row)>> {
+    let nowait = bindings::VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT;
+    let flags = if caller.connection.knows_nowait() { flags | nowait } else { flags };
+    let mut pointer = ptr::null_mut();
+    let count = caller.number(name, |_| call(&raw mut pointer, flags))?;
+    let records = Records { library: caller.library(), pointer, count };
+    let mut dictionary = lock(caller.dictionary);
+    // SAFETY: libvirt gave a list of `count` records, which lives as long as `records`.
+    let list = unsafe { entries(records.pointer, records.count) };
+    let domains = list.iter().filter_map(|record| {
+        // SAFETY: the entries point to records of the same reply, or are null.
+        let record = unsafe { record.as_ref() }?;
+        // SAFETY: the record holds `nparams` parameters, which are valid while it is.
+        let parameters = unsafe { entries(record.params, record.nparams) };
+        let domain = Some(record.dom).filter(|domain| !domain.is_null()).and_then(&identify)?;
+        Some((domain, read_parameters(&mut dictionary, parameters)))
+    });
+    Ok(domains.collect())
 }
 
-fn listed_domains(
-    connection: &Arc<Connection>,
-    inactive: bool,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Vec<(Domain, Row)>, LibvirtError> {
-    const CALL: &str = "virConnectListAllDomains";
-    let library = connection.library();
-    let mut list: *mut bindings::virDomainPtr = ptr::null_mut();
+/// For a driver without bulk statistics.
+fn listed(caller: Caller, inactive: bool) -> Result<Vec<(Arc<Domain>, Row)>> {
     let mut filter = bindings::VIR_CONNECT_LIST_DOMAINS_ACTIVE;
     if inactive {
         filter |= bindings::VIR_CONNECT_LIST_DOMAINS_INACTIVE;
     }
-    let count = log.time(CALL, || {
-        // SAFETY: the connection is open and `list` may be written to.
-        unsafe {
-            (library.api.virConnectListAllDomains)(connection.pointer(), &raw mut list, filter)
-        }
+    let pointer = caller.pointer();
+    // SAFETY: the connection is open, and the list that libvirt gives is ours.
+    let list = unsafe {
+        call!(caller, |list| virConnectListAllDomains(pointer, list, filter), virDomainFree)
+    }?;
+    let domains = list.objects().iter().filter_map(|&pointer| {
+        // SAFETY: the domain is one of the list, or null.
+        let domain = unsafe { Domain::of(caller.connection, pointer) }?;
+        // A domain that has ended meanwhile is found out by the calls about it.
+        let state = DomainCaller { domain: &domain, caller }.state().unwrap_or_default();
+        Some((Arc::new(domain), state))
     });
-    let Ok(count) = usize::try_from(count) else {
-        return Err(LibvirtError::last(library, CALL));
-    };
-    if list.is_null() {
-        return Ok(Vec::new());
-    }
-    // SAFETY: libvirt gave a list of `count` domains.
-    let pointers = unsafe { slice::from_raw_parts(list, count) };
-    let domains: Vec<Domain> = pointers
-        .iter()
-        .filter_map(|&pointer| NonNull::new(pointer))
-        // SAFETY: each domain of the list comes with a reference that is ours.
-        .map(|pointer| unsafe { Domain::from_owned(connection, pointer) })
-        .collect();
-    // SAFETY: the list itself is ours to free; its domains have been taken over.
-    unsafe { allocated::free(list) };
-    Ok(domains
-        .into_iter()
-        .map(|domain| {
-            // A domain that has ended meanwhile is found out by the calls about it.
-            let state = domain_calls::state(&domain, log, dictionary).unwrap_or_default();
-            (domain, state)
-        })
-        .collect())
+    Ok(domains.collect())
 }

@@ -13,7 +13,6 @@ use napi_derive::napi;
 /// # Errors
 /// The operating system's reason, in one line, when the datagram was not taken.
 #[napi]
-#[allow(clippy::needless_pass_by_value, reason = "napi-rs hands strings over by value")]
 pub fn send_datagram(address: String, text: String) -> Result<()> {
     send(&address, text.as_bytes())
         .map_err(|error| Error::new(Status::GenericFailure, error.to_string()))

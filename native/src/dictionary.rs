@@ -2,17 +2,21 @@
 
 use std::collections::HashMap;
 
-/// An append-only table of strings that both sides of the seam keep in step.
+/// Strings of devices that are gone, which it holds before it starts anew: about a hundred kilobytes with their copies in
+/// TypeScript.
+const SLACK: usize = 500;
+
+/// An append-only table of strings that Rust and TypeScript keep in step.
 ///
 /// A string crosses to TypeScript once; afterwards its number does. When it has outgrown what one scrape needed,
 /// it starts anew, so that devices that come and go do not fill the memory.
+#[derive(Default)]
 pub struct Dictionary {
     numbers: HashMap<Box<[u8]>, u32>,
     strings: Vec<Box<[u8]>>,
     delivered: usize,
-    /// Strings that it may hold beyond twice those of its first delivery.
-    slack: usize,
-    limit: usize,
+    /// How many strings its first delivery had.
+    needed: usize,
 }
 
 /// The strings that TypeScript has not seen: they follow the first `base` ones.
@@ -25,11 +29,6 @@ pub struct Additions {
 }
 
 impl Dictionary {
-    /// An empty table that starts anew beyond `slack` strings more than twice what its first delivery had.
-    pub fn new(slack: usize) -> Self {
-        Self { numbers: HashMap::new(), strings: Vec::new(), delivered: 0, slack, limit: slack }
-    }
-
     /// The number of `string`, new or known.
     pub fn number(&mut self, string: &[u8]) -> u32 {
         if let Some(&number) = self.numbers.get(string) {
@@ -46,11 +45,11 @@ impl Dictionary {
         self.strings.get(number as usize).map_or(&[], AsRef::as_ref)
     }
 
-    /// Empties the table when it has outgrown its limit. Numbers given out before are void then, so this
-    /// may only be called between scrapes.
+    /// Empties the table when it has outgrown twice what its first delivery had. Numbers given out before are void then, so
+    /// this may only be called between scrapes.
     pub fn start_anew_when_full(&mut self) {
-        if self.strings.len() > self.limit {
-            *self = Self::new(self.slack);
+        if self.strings.len() > 2 * self.needed + SLACK {
+            *self = Self::default();
         }
     }
 
@@ -59,7 +58,7 @@ impl Dictionary {
         let base = u32::try_from(self.delivered).expect("the limit is far below u32::MAX");
         let strings = self.strings[self.delivered..].iter().map(|bytes| text(bytes)).collect();
         if self.delivered == 0 {
-            self.limit = 2 * self.strings.len() + self.slack;
+            self.needed = self.strings.len();
         }
         self.delivered = self.strings.len();
         Additions { base, strings }
@@ -69,14 +68,10 @@ impl Dictionary {
 /// libvirt's bytes as text. Bytes that are not UTF-8 stay distinguishable (`\xff`), because two names that
 /// differ only there must not become one series.
 pub fn text(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "\\x{byte:02x}");
-        }
+        text.extend(chunk.invalid().escape_ascii().map(char::from));
     }
     text
 }
@@ -87,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_string_keeps_its_number_and_crosses_once() {
-        let mut dictionary = Dictionary::new(10);
+        let mut dictionary = Dictionary::default();
         assert_eq!(dictionary.number(b"cpu.time"), 0);
         assert_eq!(dictionary.number(b"net.0.name"), 1);
         assert_eq!(dictionary.number(b"cpu.time"), 0);
@@ -104,25 +99,25 @@ mod tests {
 
     #[test]
     fn a_full_dictionary_starts_anew_and_says_so_by_base_zero() {
-        let mut dictionary = Dictionary::new(1);
+        let mut dictionary = Dictionary::default();
         dictionary.number(b"cpu.time");
         dictionary.additions();
-        for name in [b"tap1", b"tap2"] {
-            dictionary.number(name);
+        for number in 0..=u32::try_from(SLACK).unwrap() {
+            dictionary.number(&number.to_be_bytes());
             dictionary.additions();
             dictionary.start_anew_when_full();
         }
         assert_eq!(dictionary.number(b"cpu.time"), 0);
-        dictionary.number(b"tap3");
+        dictionary.number(b"tap");
         dictionary.additions();
         dictionary.start_anew_when_full();
-        assert_eq!(dictionary.number(b"tap3"), 0);
+        assert_eq!(dictionary.number(b"tap"), 0);
         assert_eq!(dictionary.additions().base, 0);
     }
 
     #[test]
     fn a_dictionary_has_room_for_what_one_scrape_needs() {
-        let mut dictionary = Dictionary::new(1);
+        let mut dictionary = Dictionary::default();
         for number in 0_u32..1_000 {
             dictionary.number(&number.to_be_bytes());
         }

@@ -1,46 +1,60 @@
 //! The calls about one domain besides its bulk statistics. Their values have the names of the bulk statistics where
 //! those have them.
 
-use std::ffi::{CString, c_int};
-use std::mem::MaybeUninit;
+use std::ffi::{CStr, c_int};
 use std::ptr;
-use std::slice;
+use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::allocated;
+use crate::allocated::{entries, take_text};
 use crate::bindings;
-use crate::bulk;
-use crate::call_times::CallLog;
+use crate::call_log::CallLog;
+use crate::caller::{Caller, call};
 use crate::connection::Domain;
 use crate::dictionary::Dictionary;
-use crate::error::{LibvirtError, code};
-use crate::parameters::{Buffer, Value, field_name, to_double, value_of};
-use crate::row::{Row, SharedDictionary, lock};
+use crate::error::{LibvirtError, Result};
+use crate::parameters::{Buffer, numbers};
+use crate::row::{Row, signed_to_double, to_double};
+use crate::threads::lock;
 
-/// For how many vCPUs there is room at first.
-const VCPUS: usize = 128;
-
-/// For how many vCPUs there is room at most: what every release's protocol takes (`REMOTE_VCPUINFO_MAX`).
+/// For how many vCPUs there is room: what every release's protocol takes (`REMOTE_VCPUINFO_MAX`).
 const MAXIMUM_VCPUS: usize = 2048;
 
-/// Which values of vCPUs are wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct VcpuValues {
-    /// `vcpu.N.cpu`.
-    pub placement: bool,
-    /// `vcpu.N.state` and `vcpu.N.time`, for drivers without bulk statistics.
-    pub usage: bool,
-}
+/// The bulk names of the parameters of virDomainGetCPUStats.
+const CPU_FIELDS: [(&[u8], &str); 3] =
+    [(b"cpu_time", "cpu.time"), (b"user_time", "cpu.user"), (b"system_time", "cpu.system")];
 
-/// Which values of `virDomainGetInfo` are wanted, for drivers without bulk statistics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InformationValues {
-    /// `balloon.current` and `balloon.maximum` in KiB.
-    pub balloon: bool,
-    /// `vcpu.current` and `vcpu.maximum`.
-    pub vcpus: bool,
-}
+/// The bulk names of the parameters of virDomainBlockStatsFlags. Source: `VIR_DOMAIN_BLOCK_STATS_…` in libvirt-domain.h.
+const BLOCK_KEYS: [(&[u8], &str); 9] = [
+    (b"rd_operations", "rd.reqs"),
+    (b"rd_bytes", "rd.bytes"),
+    (b"rd_total_times", "rd.times"),
+    (b"wr_operations", "wr.reqs"),
+    (b"wr_bytes", "wr.bytes"),
+    (b"wr_total_times", "wr.times"),
+    (b"flush_operations", "fl.reqs"),
+    (b"flush_total_times", "fl.times"),
+    (b"errs", "errors"),
+];
+
+/// The bulk names of the tags of virDomainMemoryStats.
+const MEMORY_FIELDS: [(u32, &str); 13] = [
+    (bindings::VIR_DOMAIN_MEMORY_STAT_SWAP_IN, "balloon.swap_in"),
+    (bindings::VIR_DOMAIN_MEMORY_STAT_SWAP_OUT, "balloon.swap_out"),
+    (bindings::VIR_DOMAIN_MEMORY_STAT_MAJOR_FAULT, "balloon.major_fault"),
+    (bindings::VIR_DOMAIN_MEMORY_STAT_MINOR_FAULT, "balloon.minor_fault"),
+    (bindings::VIR_DOMAIN_MEMORY_STAT_UNUSED, "balloon.unused"),
+    (bindings::VIR_DOMAIN_MEMORY_STAT_AVAILABLE, "balloon.available"),
+    (bindings::VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON, "balloon.current"),
+    (bindings::VIR_DOMAIN_MEMORY_STAT_RSS, "balloon.rss"),
+    (bindings::VIR_DOMAIN_MEMORY_STAT_USABLE, "balloon.usable"),
+    (bindings::VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE, "balloon.last-update"),
+    (bindings::VIR_DOMAIN_MEMORY_STAT_DISK_CACHES, "balloon.disk_caches"),
+    (bindings::VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGALLOC, "balloon.hugetlb_pgalloc"),
+    (bindings::VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGFAIL, "balloon.hugetlb_pgfail"),
+];
 
 /// Which values of a disk are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,615 +65,344 @@ pub enum DiskValues {
     All,
 }
 
-/// `cpu.time`, `cpu.user` and `cpu.system` in nanoseconds, from the domain's cgroup.
-///
-/// # Errors
-/// What libvirt said.
-pub fn cpu_time(
-    domain: &Domain,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    const CALL: &str = "virDomainGetCPUStats";
-    let mut parameters = Buffer::new(domain.library());
-    let count = log.time(CALL, || {
-        // SAFETY: the domain is valid, and the buffer has the room that is passed; -1 and 1 ask for the total of all
-        // CPUs.
-        unsafe {
-            (domain.library().api.virDomainGetCPUStats)(
-                domain.pointer(),
-                parameters.pointer(),
-                u32::from(Buffer::ROOM),
-                -1,
-                1,
-                0,
-            )
-        }
-    });
-    if count < 0 {
-        return Err(LibvirtError::last(domain.library(), CALL));
-    }
-    let mut row = Row::default();
-    let mut dictionary = lock(dictionary);
-    for parameter in parameters.first(count) {
-        let field: &[u8] = match field_name(parameter) {
-            b"cpu_time" => b"cpu.time",
-            b"user_time" => b"cpu.user",
-            b"system_time" => b"cpu.system",
-            _ => continue,
-        };
-        if let Value::Number(value) = value_of(parameter) {
-            row.number(&mut dictionary, field, value);
-        }
-    }
-    Ok(row)
+/// Makes the calls about one domain in one task.
+#[derive(Clone, Copy)]
+pub struct DomainCaller<'a> {
+    /// The domain.
+    pub domain: &'a Domain,
+    /// Makes the calls, on the domain's connection.
+    pub caller: Caller<'a>,
 }
 
-/// `balloon.…` in KiB as the guest reports it, for drivers without bulk statistics.
-///
-/// # Errors
-/// What libvirt said.
-pub fn memory(
-    domain: &Domain,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    const CALL: &str = "virDomainMemoryStats";
-    let empty = bindings::virDomainMemoryStatStruct { tag: 0, val: 0 };
-    let mut statistics = [empty; bindings::VIR_DOMAIN_MEMORY_STAT_NR as usize];
-    let count = log.time(CALL, || {
-        // SAFETY: the buffer holds VIR_DOMAIN_MEMORY_STAT_NR entries.
-        unsafe {
-            (domain.library().api.virDomainMemoryStats)(
-                domain.pointer(),
-                statistics.as_mut_ptr(),
-                bindings::VIR_DOMAIN_MEMORY_STAT_NR,
-                0,
-            )
+impl<'a> DomainCaller<'a> {
+    /// Where the calls are noted.
+    pub fn log(&self) -> &'a CallLog {
+        self.caller.log
+    }
+
+    /// The numbers of fields.
+    pub fn dictionary(&self) -> MutexGuard<'a, Dictionary> {
+        lock(self.caller.dictionary)
+    }
+
+    /// `cpu.time`, `cpu.user` and `cpu.system` in nanoseconds, from the domain's cgroup.
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn cpu_time(&self) -> Result<Row> {
+        let mut parameters = Buffer::new(self.caller.library());
+        let (buffer, room) = (parameters.pointer(), u32::from(Buffer::ROOM));
+        // SAFETY: the domain is valid, and the buffer has the room that is passed; -1 and 1 ask for the total of all CPUs.
+        let count = unsafe {
+            call!(self.caller, virDomainGetCPUStats(self.pointer(), buffer, room, -1, 1, 0))
+        }?;
+        Ok(self.row(renamed(&CPU_FIELDS, numbers(parameters.first(count)))))
+    }
+
+    /// `balloon.…` in KiB as the guest reports it, for drivers without bulk statistics.
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn memory(&self) -> Result<Row> {
+        const ROOM: u32 = bindings::VIR_DOMAIN_MEMORY_STAT_NR;
+        let mut statistics = [bindings::virDomainMemoryStatStruct::default(); ROOM as usize];
+        let buffer = statistics.as_mut_ptr();
+        // SAFETY: the domain is valid, and the buffer has the room that is passed.
+        let count =
+            unsafe { call!(self.caller, virDomainMemoryStats(self.pointer(), buffer, ROOM, 0)) }?;
+        let given = statistics.iter().take(count as usize);
+        let tagged = given.map(|one| (one.tag.cast_unsigned(), to_double(one.val)));
+        Ok(self.row(renamed(&MEMORY_FIELDS, tagged)))
+    }
+
+    /// `state.state`, for drivers without any bulk statistics.
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn state(&self) -> Result<Row> {
+        Ok(self.row([("state.state", f64::from(self.read_information()?.state))]))
+    }
+
+    /// What the driver knows about the domain's size, for drivers without bulk statistics: `balloon.current` and
+    /// `balloon.maximum` in KiB, and `vcpu.current` and `vcpu.maximum`.
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn information(&self) -> Result<Row> {
+        let information = self.read_information()?;
+        let mut row = self.row([
+            ("vcpu.current", f64::from(information.nrVirtCpu)),
+            ("balloon.current", to_double(information.memory)),
+            ("balloon.maximum", to_double(information.maxMem)),
+        ]);
+        // SAFETY: the domain is valid.
+        if let Ok(maximum) = unsafe { call!(self.caller, virDomainGetMaxVcpus(self.pointer())) } {
+            row.append(self.row([("vcpu.maximum", f64::from(maximum))]));
         }
-    });
-    let Ok(count) = usize::try_from(count) else {
-        return Err(LibvirtError::last(domain.library(), CALL));
-    };
-    let mut row = Row::default();
-    let mut dictionary = lock(dictionary);
-    for statistic in statistics.iter().take(count) {
-        if let Some(field) = memory_field(statistic.tag.cast_unsigned()) {
-            row.number(&mut dictionary, field.as_bytes(), to_double(statistic.val));
-        }
+        Ok(row)
     }
-    Ok(row)
-}
 
-/// `state.state`, for drivers without any bulk statistics.
-///
-/// # Errors
-/// What libvirt said.
-pub fn state(
-    domain: &Domain,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    let information = read_information(domain, log)?;
-    let mut row = Row::default();
-    row.number(&mut lock(dictionary), b"state.state", f64::from(information.state));
-    Ok(row)
-}
-
-/// What the driver knows about the domain's size.
-///
-/// # Errors
-/// What libvirt said.
-pub fn information(
-    domain: &Domain,
-    wanted: InformationValues,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    const MAXIMUM: &str = "virDomainGetMaxVcpus";
-    let information = read_information(domain, log)?;
-    let mut row = Row::default();
-    if wanted.vcpus {
-        let maximum = log.time(MAXIMUM, || {
-            // SAFETY: the domain is valid.
-            unsafe { (domain.library().api.virDomainGetMaxVcpus)(domain.pointer()) }
-        });
-        let mut dictionary = lock(dictionary);
-        row.known(&mut dictionary, "vcpu.current", i64::from(information.nrVirtCpu));
-        row.known(&mut dictionary, "vcpu.maximum", i64::from(maximum));
-    }
-    if wanted.balloon {
-        let mut dictionary = lock(dictionary);
-        row.number(&mut dictionary, b"balloon.current", to_double(information.memory));
-        row.number(&mut dictionary, b"balloon.maximum", to_double(information.maxMem));
-    }
-    Ok(row)
-}
-
-fn read_information(
-    domain: &Domain,
-    log: &CallLog,
-) -> Result<bindings::virDomainInfo, LibvirtError> {
-    const CALL: &str = "virDomainGetInfo";
-    let mut information = MaybeUninit::<bindings::virDomainInfo>::zeroed();
-    let result = log.time(CALL, || {
+    fn read_information(&self) -> Result<bindings::virDomainInfo> {
         // SAFETY: the domain is valid and the structure may be written to.
-        unsafe {
-            (domain.library().api.virDomainGetInfo)(domain.pointer(), information.as_mut_ptr())
-        }
-    });
-    if result < 0 {
-        return Err(LibvirtError::last(domain.library(), CALL));
+        unsafe { call!(self.caller, |place| virDomainGetInfo(self.pointer(), place)) }
     }
-    // SAFETY: a zeroed structure of integers is valid, and libvirt has filled it.
-    Ok(unsafe { information.assume_init() })
-}
 
-/// `block.N.…` of one disk, named by its target device. One round trip of the monitor, where the bulk group
-/// takes several. Of the two calls there are, the older one has the counters only and is the cheaper: before the other,
-/// libvirt's client asks the daemon each time whether it understands texts (`VIR_DRV_FEATURE_TYPED_PARAM_STRING`, libvirt
-/// 9.0).
-///
-/// # Errors
-/// What libvirt said.
-pub fn block(
-    domain: &Domain,
-    index: usize,
-    target: &str,
-    wanted: DiskValues,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    if wanted == DiskValues::All && domain.connection().knows_block_parameters() {
-        match block_parameters(domain, index, target, log, dictionary) {
-            Err(error) if error.code == code::NO_SUPPORT => {
-                domain.connection().forget_block_parameters();
+    /// `block.N.…` of one disk, named by its target device. One round trip of the monitor, where the bulk group
+    /// takes several. Of the two calls there are, the older one has the counters only and is the cheaper: before the other,
+    /// libvirt's client asks the daemon each time whether it understands texts (`VIR_DRV_FEATURE_TYPED_PARAM_STRING`, libvirt
+    /// 9.0).
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn block(&self, index: usize, target: &CStr, wanted: DiskValues) -> Result<Row> {
+        let lacks_parameters = &self.domain.connection.lacks_block_parameters;
+        if wanted == DiskValues::All && !lacks_parameters.load(Ordering::Relaxed) {
+            match self.block_parameters(index, target) {
+                Err(error) if error.is(bindings::VIR_ERR_NO_SUPPORT) => {
+                    lacks_parameters.store(true, Ordering::Relaxed);
+                }
+                other => return other,
             }
-            other => return other,
         }
+        self.block_structure(index, target)
     }
-    block_structure(domain, index, target, log, dictionary)
-}
 
-fn block_parameters(
-    domain: &Domain,
-    index: usize,
-    target: &str,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    const CALL: &str = "virDomainBlockStatsFlags";
-    let name = c_name(CALL, target)?;
-    let mut parameters = Buffer::new(domain.library());
-    let mut count = c_int::from(Buffer::ROOM);
-    let result = log.time(CALL, || {
+    fn block_parameters(&self, index: usize, target: &CStr) -> Result<Row> {
+        let (pointer, name) = (self.pointer(), target.as_ptr());
+        let mut parameters = Buffer::new(self.caller.library());
+        let (buffer, mut count) = (parameters.pointer(), c_int::from(Buffer::ROOM));
+        let length = &raw mut count;
         // SAFETY: the domain is valid, the name is NUL-terminated, and the buffer has the room that `count` says.
-        unsafe {
-            (domain.library().api.virDomainBlockStatsFlags)(
-                domain.pointer(),
-                name.as_ptr(),
-                parameters.pointer(),
-                &raw mut count,
-                0,
-            )
-        }
-    });
-    if result < 0 {
-        return Err(LibvirtError::last(domain.library(), CALL));
+        unsafe { call!(self.caller, virDomainBlockStatsFlags(pointer, name, buffer, length, 0)) }?;
+        let values = renamed(&BLOCK_KEYS, numbers(parameters.first(count)));
+        Ok(self.device(&format!("block.{index}"), target, values))
     }
-    let mut row = Row::default();
-    let mut dictionary = lock(dictionary);
-    let dictionary = &mut *dictionary;
-    row.text(dictionary, format!("block.{index}.name").as_bytes(), target.as_bytes());
-    for parameter in parameters.first(count) {
-        if let Some(key) = block_key(field_name(parameter))
-            && let Value::Number(value) = value_of(parameter)
-            && value >= 0.0
-        {
-            row.number(dictionary, format!("block.{index}.{key}").as_bytes(), value);
-        }
+
+    /// The older call.
+    fn block_structure(&self, index: usize, target: &CStr) -> Result<Row> {
+        let (pointer, name) = (self.pointer(), target.as_ptr());
+        let size = size_of::<bindings::_virDomainBlockStats>();
+        // SAFETY: the domain is valid, the name is NUL-terminated, and the structure has the size that is passed.
+        let statistics =
+            unsafe { call!(self.caller, |place| virDomainBlockStats(pointer, name, place, size)) }?;
+        let values = [
+            ("rd.reqs", statistics.rd_req),
+            ("rd.bytes", statistics.rd_bytes),
+            ("wr.reqs", statistics.wr_req),
+            ("wr.bytes", statistics.wr_bytes),
+            ("errors", statistics.errs),
+        ];
+        Ok(self.device(&format!("block.{index}"), target, as_doubles(values)))
     }
-    Ok(row)
-}
 
-/// The older call.
-fn block_structure(
-    domain: &Domain,
-    index: usize,
-    target: &str,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    const CALL: &str = "virDomainBlockStats";
-    let name = c_name(CALL, target)?;
-    let mut statistics = MaybeUninit::<bindings::_virDomainBlockStats>::zeroed();
-    let result = log.time(CALL, || {
-        // SAFETY: the name is NUL-terminated; the buffer has the size that is passed.
-        unsafe {
-            (domain.library().api.virDomainBlockStats)(
-                domain.pointer(),
-                name.as_ptr(),
-                statistics.as_mut_ptr(),
-                size_of_val(&statistics),
-            )
-        }
-    });
-    if result < 0 {
-        return Err(LibvirtError::last(domain.library(), CALL));
+    /// `net.N.…` of one interface, named by its target device, for drivers without bulk statistics. Received is
+    /// what the guest receives.
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn interface(&self, index: usize, target: &CStr) -> Result<Row> {
+        let (pointer, name) = (self.pointer(), target.as_ptr());
+        let size = size_of::<bindings::_virDomainInterfaceStats>();
+        // SAFETY: the domain is valid, the name is NUL-terminated, and the structure has the size that is passed.
+        let statistics = unsafe {
+            call!(self.caller, |place| virDomainInterfaceStats(pointer, name, place, size))
+        }?;
+        let values = [
+            ("rx.bytes", statistics.rx_bytes),
+            ("rx.pkts", statistics.rx_packets),
+            ("rx.errs", statistics.rx_errs),
+            ("rx.drop", statistics.rx_drop),
+            ("tx.bytes", statistics.tx_bytes),
+            ("tx.pkts", statistics.tx_packets),
+            ("tx.errs", statistics.tx_errs),
+            ("tx.drop", statistics.tx_drop),
+        ];
+        Ok(self.device(&format!("net.{index}"), target, as_doubles(values)))
     }
-    // SAFETY: a zeroed structure of integers is valid, and libvirt has filled it.
-    let statistics = unsafe { statistics.assume_init() };
-    let values = [
-        ("rd.reqs", statistics.rd_req),
-        ("rd.bytes", statistics.rd_bytes),
-        ("wr.reqs", statistics.wr_req),
-        ("wr.bytes", statistics.wr_bytes),
-        ("errors", statistics.errs),
-    ];
-    Ok(device_row(&format!("block.{index}"), target, &values, dictionary))
-}
 
-/// `net.N.…` of one interface, named by its target device, for drivers without bulk statistics. Received is
-/// what the guest receives.
-///
-/// # Errors
-/// What libvirt said.
-pub fn interface(
-    domain: &Domain,
-    index: usize,
-    target: &str,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    const CALL: &str = "virDomainInterfaceStats";
-    let name = c_name(CALL, target)?;
-    let mut statistics = MaybeUninit::<bindings::_virDomainInterfaceStats>::zeroed();
-    let result = log.time(CALL, || {
-        // SAFETY: the name is NUL-terminated; the buffer has the size that is passed.
-        unsafe {
-            (domain.library().api.virDomainInterfaceStats)(
-                domain.pointer(),
-                name.as_ptr(),
-                statistics.as_mut_ptr(),
-                size_of_val(&statistics),
-            )
+    /// `vcpu.N.…` of the vCPUs that are online: their `cpu`, but for one that runs on no CPU of the host at the moment, and
+    /// with `usage` their `state` and `time`, for drivers without bulk statistics.
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn vcpus(&self, usage: bool) -> Result<Row> {
+        let mut vcpus = vec![bindings::virVcpuInfo::default(); MAXIMUM_VCPUS];
+        let (buffer, room) = (vcpus.as_mut_ptr(), c_int::try_from(MAXIMUM_VCPUS));
+        let (pointer, room, no_maps) = (self.pointer(), room.unwrap_or_default(), ptr::null_mut());
+        // SAFETY: the domain is valid, and the buffer has the room that is passed; no maps are asked for.
+        match unsafe { call!(self.caller, virDomainGetVcpus(pointer, buffer, room, no_maps, 0)) } {
+            Ok(count) => vcpus.truncate(count as usize),
+            // What QEMU's driver says while it does not know the guest's threads: as long as that starts or ends, and always
+            // where QEMU has no thread for each vCPU (`qemuDomainHelperGetVcpus`, libvirt 9.0).
+            Err(error) if error.is(bindings::VIR_ERR_OPERATION_INVALID) => vcpus.clear(),
+            Err(error) => return Err(error),
         }
-    });
-    if result < 0 {
-        return Err(LibvirtError::last(domain.library(), CALL));
+        Ok(self.row(vcpus.iter().flat_map(|vcpu| vcpu_fields(vcpu, usage))))
     }
-    // SAFETY: a zeroed structure of integers is valid, and libvirt has filled it.
-    let statistics = unsafe { statistics.assume_init() };
-    let values = [
-        ("rx.bytes", statistics.rx_bytes),
-        ("rx.pkts", statistics.rx_packets),
-        ("rx.errs", statistics.rx_errs),
-        ("rx.drop", statistics.rx_drop),
-        ("tx.bytes", statistics.tx_bytes),
-        ("tx.pkts", statistics.tx_packets),
-        ("tx.errs", statistics.tx_errs),
-        ("tx.drop", statistics.tx_drop),
-    ];
-    Ok(device_row(&format!("net.{index}"), target, &values, dictionary))
-}
 
-/// What is known of one device, below `prefix`, with its name.
-fn device_row(
-    prefix: &str,
-    target: &str,
-    values: &[(&str, i64)],
-    dictionary: &SharedDictionary,
-) -> Row {
-    let mut row = Row::default();
-    let mut dictionary = lock(dictionary);
-    row.text(&mut dictionary, format!("{prefix}.name").as_bytes(), target.as_bytes());
-    for &(key, value) in values {
-        row.known(&mut dictionary, &format!("{prefix}.{key}"), value);
-    }
-    row
-}
-
-/// `vcpu.N.…` of the vCPUs that are online. One that runs on no CPU of the host at the moment has no `cpu`.
-///
-/// # Errors
-/// What libvirt said.
-pub fn vcpus(
-    domain: &Domain,
-    wanted: VcpuValues,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    let mut vcpus = read_vcpus(domain, VCPUS, log)?;
-    if vcpus.len() == VCPUS {
-        vcpus = read_vcpus(domain, MAXIMUM_VCPUS, log)?;
-    }
-    Ok(vcpu_row(&vcpus, wanted, &mut lock(dictionary)))
-}
-
-fn read_vcpus(
-    domain: &Domain,
-    room: usize,
-    log: &CallLog,
-) -> Result<Vec<bindings::virVcpuInfo>, LibvirtError> {
-    const CALL: &str = "virDomainGetVcpus";
-    let empty = bindings::virVcpuInfo { number: 0, state: 0, cpuTime: 0, cpu: 0 };
-    let mut vcpus = vec![empty; room];
-    let count = log.time(CALL, || {
-        // SAFETY: the buffer holds `room` entries; no maps are asked for.
-        unsafe {
-            (domain.library().api.virDomainGetVcpus)(
-                domain.pointer(),
-                vcpus.as_mut_ptr(),
-                c_int::try_from(room).unwrap_or_default(),
-                ptr::null_mut(),
-                0,
-            )
-        }
-    });
-    let Ok(count) = usize::try_from(count) else {
-        let error = LibvirtError::last(domain.library(), CALL);
-        // What QEMU's driver says while it does not know the guest's threads: as long as that starts or ends, and always
-        // where QEMU has no thread for each vCPU (`qemuDomainHelperGetVcpus`, libvirt 9.0).
-        return if error.code == code::OPERATION_INVALID { Ok(Vec::new()) } else { Err(error) };
-    };
-    vcpus.truncate(count);
-    Ok(vcpus)
-}
-
-fn vcpu_row(
-    vcpus: &[bindings::virVcpuInfo],
-    wanted: VcpuValues,
-    dictionary: &mut Dictionary,
-) -> Row {
-    let mut row = Row::default();
-    for vcpu in vcpus {
-        let number = vcpu.number;
-        if wanted.placement {
-            // Negative ones say that it is offline, or that the driver cannot tell.
-            row.known(dictionary, &format!("vcpu.{number}.cpu"), i64::from(vcpu.cpu));
-        }
-        if wanted.usage {
-            row.known(dictionary, &format!("vcpu.{number}.state"), i64::from(vcpu.state));
-            let field = format!("vcpu.{number}.time");
-            row.number(dictionary, field.as_bytes(), to_double(vcpu.cpuTime));
-        }
-    }
-    row
-}
-
-/// `job.type` (`virDomainJobType`), and `job.…` for the numbers that libvirt has about the job, under libvirt's names.
-/// Waits for the domain's job, and may ask the monitor.
-///
-/// # Errors
-/// What libvirt said.
-pub fn job(
-    domain: &Domain,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    const CALL: &str = "virDomainGetJobStats";
-    let (mut kind, mut parameters, mut count) = (0, ptr::null_mut(), 0);
-    let result = log.time(CALL, || {
+    /// `job.type` (`virDomainJobType`), and `job.…` for the numbers that libvirt has about the job, under libvirt's names.
+    /// Waits for the domain's job, and may ask the monitor.
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn job(&self) -> Result<Row> {
+        let (mut kind, mut parameters, mut count) = (0, ptr::null_mut(), 0);
+        let (to_kind, to_list, to_count) = (&raw mut kind, &raw mut parameters, &raw mut count);
+        let pointer = self.pointer();
         // SAFETY: the domain is valid and all three may be written to.
         unsafe {
-            (domain.library().api.virDomainGetJobStats)(
-                domain.pointer(),
-                &raw mut kind,
-                &raw mut parameters,
-                &raw mut count,
-                0,
-            )
-        }
-    });
-    if result < 0 {
-        return Err(LibvirtError::last(domain.library(), CALL));
-    }
-    let mut row = Row::default();
-    let mut dictionary = lock(dictionary);
-    row.number(&mut dictionary, b"job.type", f64::from(kind));
-    let given: &[bindings::virTypedParameter] = match usize::try_from(count) {
+            call!(self.caller, virDomainGetJobStats(pointer, to_kind, to_list, to_count, 0))
+        }?;
         // SAFETY: libvirt gave a list of `count` parameters.
-        Ok(count) if count > 0 && !parameters.is_null() => unsafe {
-            slice::from_raw_parts(parameters, count)
-        },
-        _ => &[],
-    };
-    for parameter in given {
-        if let Value::Number(value) = value_of(parameter) {
-            row.number(&mut dictionary, &[b"job.", field_name(parameter)].concat(), value);
-        }
+        let given = numbers(unsafe { entries(parameters, count) });
+        let named = given.map(|(name, value)| ([b"job.", name].concat(), value));
+        let kind = (b"job.type".to_vec(), f64::from(kind));
+        let row = self.row([kind].into_iter().chain(named));
+        // SAFETY: the list is ours to free and is not used afterwards; null is allowed.
+        unsafe { (self.caller.library().api.virTypedParamsFree)(parameters, count) };
+        Ok(row)
     }
-    // SAFETY: the list is ours to free and is not used afterwards; null is allowed.
-    unsafe { (domain.library().api.virTypedParamsFree)(parameters, count) };
-    Ok(row)
-}
 
-/// `snapshot.count`.
-///
-/// # Errors
-/// What libvirt said.
-pub fn snapshots(
-    domain: &Domain,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    const CALL: &str = "virDomainSnapshotNum";
-    let count = log.time(CALL, || {
+    /// `snapshot.count`.
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn snapshots(&self) -> Result<Row> {
         // SAFETY: the domain is valid; no flags.
-        unsafe { (domain.library().api.virDomainSnapshotNum)(domain.pointer(), 0) }
-    });
-    if count < 0 {
-        return Err(LibvirtError::last(domain.library(), CALL));
+        let count = unsafe { call!(self.caller, virDomainSnapshotNum(self.pointer(), 0)) }?;
+        Ok(self.row([("snapshot.count", f64::from(count))]))
     }
-    let mut row = Row::default();
-    row.number(&mut lock(dictionary), b"snapshot.count", f64::from(count));
-    Ok(row)
-}
 
-/// `checkpoint.count`; nothing from a client library that knows no checkpoints.
-///
-/// # Errors
-/// What libvirt said.
-pub fn checkpoints(
-    domain: &Domain,
-    log: &CallLog,
-    dictionary: &SharedDictionary,
-) -> Result<Row, LibvirtError> {
-    const CALL: &str = "virDomainListAllCheckpoints";
-    let Some(list) = domain.library().list_checkpoints else { return Ok(Row::default()) };
-    let count = log.time(CALL, || {
+    /// `checkpoint.count`; nothing from a client library that knows no checkpoints.
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn checkpoints(&self) -> Result<Row> {
+        let Some(list) = self.caller.library().list_checkpoints else { return Ok(Row::default()) };
         // SAFETY: the domain is valid; a null list asks for the count alone; no flags.
-        unsafe { list(domain.pointer(), ptr::null_mut(), 0) }
-    });
-    if count < 0 {
-        return Err(LibvirtError::last(domain.library(), CALL));
+        let ask = |_: &_| unsafe { list(self.pointer(), ptr::null_mut(), 0) };
+        let count = self.caller.number("virDomainListAllCheckpoints", ask)?;
+        Ok(self.row([("checkpoint.count", f64::from(count))]))
     }
-    let mut row = Row::default();
-    row.number(&mut lock(dictionary), b"checkpoint.count", f64::from(count));
-    Ok(row)
-}
 
-/// The domain's definition as XML, without secrets.
-///
-/// # Errors
-/// What libvirt said.
-pub fn xml(domain: &Domain, log: &CallLog) -> Result<String, LibvirtError> {
-    const CALL: &str = "virDomainGetXMLDesc";
-    let text = log.time(CALL, || {
+    /// The domain's definition as XML, without secrets.
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn xml(&self) -> Result<String> {
+        const CALL: &str = "virDomainGetXMLDesc";
+        let library = self.caller.library();
         // SAFETY: the domain is valid; no flags.
-        unsafe { (domain.library().api.virDomainGetXMLDesc)(domain.pointer(), 0) }
-    });
-    // SAFETY: libvirt hands the text over, to be freed by `free()`.
-    unsafe { allocated::take_text(text) }.ok_or_else(|| LibvirtError::last(domain.library(), CALL))
-}
-
-/// Whether `error` came because the domain is no longer there. Only `NO_DOMAIN` says so by itself: a guest that
-/// ends while it is asked fails the call with whatever befell its monitor, and `OPERATION_INVALID` is also what a
-/// missing cgroup controller gives.
-pub fn has_gone(domain: &Domain, error: &LibvirtError, log: &CallLog) -> bool {
-    match error.code {
-        code::NO_DOMAIN => true,
-        code::NONE => false,
-        _ => has_ended(domain, log),
+        let read = || unsafe { (library.api.virDomainGetXMLDesc)(self.pointer(), 0) };
+        // SAFETY: libvirt hands the text over, to be freed by `free()`.
+        let text = unsafe { take_text(self.log().time(CALL, read)) };
+        text.ok_or_else(|| LibvirtError::last(library, CALL))
     }
-}
 
-/// Whether this run of the domain is known to be over. It may have been started again, which is another run.
-pub fn has_ended(domain: &Domain, log: &CallLog) -> bool {
-    match bulk::present_id(domain, log) {
-        Ok(present) => present != Some(domain.id()),
-        Err(error) if error.code == code::NO_DOMAIN => true,
-        Err(error) => error.is_unsupported() && is_inactive(domain, log),
-    }
-}
-
-/// Whether the domain is known to run no longer, now or until then. Looks once at least, and often at first. What a
-/// connection that was lost said stays as it is.
-pub fn ends_until(domain: &Domain, until: Instant, log: &CallLog) -> bool {
-    let mut pause = Duration::from_millis(5);
-    loop {
-        if has_ended(domain, log) {
-            return true;
-        }
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() || log.is_closed() || !domain.connection().is_alive() {
-            return false;
-        }
-        thread::sleep(pause.min(left));
-        pause *= 2;
-    }
-}
-
-fn is_inactive(domain: &Domain, log: &CallLog) -> bool {
-    const CALL: &str = "virDomainIsActive";
-    let is_active = log.time(CALL, || {
-        // SAFETY: the domain is valid; the call needs neither monitor nor job.
-        unsafe { (domain.library().api.virDomainIsActive)(domain.pointer()) }
-    });
-    match is_active {
-        0 => true,
-        1 => false,
-        _ => LibvirtError::last(domain.library(), CALL).code == code::NO_DOMAIN,
-    }
-}
-
-/// What is being done to a domain, as far as libvirt's daemon knows by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occupation {
-    /// Nothing.
-    None,
-    /// Somebody has its job, without a call being at its monitor.
-    Job,
-    /// A call is at its monitor.
-    Monitor,
-}
-
-/// What is being done to a domain at this moment. Needs neither the monitor nor the domain's job.
-///
-/// # Errors
-/// What libvirt said.
-pub fn occupation(domain: &Domain, log: &CallLog) -> Result<Occupation, LibvirtError> {
-    const CALL: &str = "virDomainGetControlInfo";
-    let mut information = bindings::virDomainControlInfo { state: 0, details: 0, stateTime: 0 };
-    let result = log.time(CALL, || {
+    /// Whether something is being done to the domain at this moment, as far as libvirt's daemon knows by itself: a call is at
+    /// its monitor, or somebody has its job. Needs neither.
+    ///
+    /// # Errors
+    /// What libvirt said.
+    pub fn is_occupied(&self) -> Result<bool> {
         // SAFETY: the domain is valid and the structure may be written to; no flags.
-        unsafe {
-            (domain.library().api.virDomainGetControlInfo)(
-                domain.pointer(),
-                &raw mut information,
-                0,
-            )
-        }
-    });
-    if result < 0 {
-        return Err(LibvirtError::last(domain.library(), CALL));
+        let information = unsafe {
+            call!(self.caller, |place| virDomainGetControlInfo(self.pointer(), place, 0))
+        }?;
+        let busy = [bindings::VIR_DOMAIN_CONTROL_OCCUPIED, bindings::VIR_DOMAIN_CONTROL_JOB];
+        Ok(busy.contains(&information.state))
     }
-    Ok(match information.state {
-        bindings::VIR_DOMAIN_CONTROL_OCCUPIED => Occupation::Monitor,
-        bindings::VIR_DOMAIN_CONTROL_JOB => Occupation::Job,
-        _ => Occupation::None,
+
+    /// Whether `error` came because the domain is no longer there. Only `NO_DOMAIN` says so by itself: a guest that ends
+    /// while it is asked fails the call with whatever befell its monitor.
+    pub fn has_gone(&self, error: &LibvirtError) -> bool {
+        error.is(bindings::VIR_ERR_NO_DOMAIN) || error.code != 0 && self.has_ended()
+    }
+
+    /// Whether this run of the domain is known to be over. It may have been started again, which is another run.
+    pub fn has_ended(&self) -> bool {
+        match self.present_id() {
+            Ok(present) => present != Some(self.domain.run.id),
+            Err(error) if error.is(bindings::VIR_ERR_NO_DOMAIN) => true,
+            Err(error) => error.is_unsupported() && self.is_inactive(),
+        }
+    }
+
+    /// Whether the domain is known to run no longer, now or until then. Looks once at least, and often at first. What a
+    /// connection that was lost said stays as it is.
+    pub fn ends_until(&self, until: Instant) -> bool {
+        let mut pause = Duration::from_millis(5);
+        while !self.has_ended() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.log().is_closed() || !self.domain.connection.is_alive() {
+                return false;
+            }
+            thread::sleep(pause.min(left));
+            pause *= 2;
+        }
+        true
+    }
+
+    fn is_inactive(&self) -> bool {
+        // SAFETY: the domain is valid; the call needs neither monitor nor job.
+        match unsafe { call!(self.caller, virDomainIsActive(self.pointer())) } {
+            Ok(is_active) => is_active == 0,
+            Err(error) => error.is(bindings::VIR_ERR_NO_DOMAIN),
+        }
+    }
+
+    fn pointer(&self) -> *mut bindings::virDomain {
+        self.domain.pointer()
+    }
+
+    fn row<Field: AsRef<[u8]>>(&self, numbers: impl IntoIterator<Item = (Field, f64)>) -> Row {
+        Row::of(&mut self.dictionary(), numbers)
+    }
+
+    /// What is known of one device, below `prefix`, with its name.
+    fn device(
+        &self,
+        prefix: &str,
+        target: &CStr,
+        values: impl Iterator<Item = (&'static str, f64)>,
+    ) -> Row {
+        let named = values.map(|(key, value)| (format!("{prefix}.{key}"), value));
+        let mut row = self.row(named.filter(is_known));
+        let name = format!("{prefix}.name");
+        row.text(&mut self.dictionary(), name.as_bytes(), target.to_bytes());
+        row
+    }
+}
+
+/// Negative values say that the driver does not know.
+fn is_known<Field>((_, value): &(Field, f64)) -> bool {
+    *value >= 0.0
+}
+
+fn as_doubles<const COUNT: usize>(
+    values: [(&'static str, i64); COUNT],
+) -> impl Iterator<Item = (&'static str, f64)> {
+    values.into_iter().map(|(key, value)| (key, signed_to_double(value)))
+}
+
+/// The values under the names that a table has for them, but for those that have none.
+fn renamed<'a, Name: PartialEq + 'a>(
+    table: &'a [(Name, &'static str)],
+    values: impl Iterator<Item = (Name, f64)> + 'a,
+) -> impl Iterator<Item = (&'static str, f64)> + 'a {
+    values.filter_map(|(name, value)| {
+        let (_, other) = table.iter().find(|(known, _)| *known == name)?;
+        Some((*other, value))
     })
 }
 
-fn c_name(call: &'static str, name: &str) -> Result<CString, LibvirtError> {
-    CString::new(name)
-        .map_err(|_| LibvirtError::own(call, "the name of the device holds a NUL byte"))
-}
-
-/// The bulk name of a parameter of virDomainBlockStatsFlags. Source: `VIR_DOMAIN_BLOCK_STATS_…` in libvirt-domain.h.
-fn block_key(parameter: &[u8]) -> Option<&'static str> {
-    Some(match parameter {
-        b"rd_operations" => "rd.reqs",
-        b"rd_bytes" => "rd.bytes",
-        b"rd_total_times" => "rd.times",
-        b"wr_operations" => "wr.reqs",
-        b"wr_bytes" => "wr.bytes",
-        b"wr_total_times" => "wr.times",
-        b"flush_operations" => "fl.reqs",
-        b"flush_total_times" => "fl.times",
-        b"errs" => "errors",
-        _ => return None,
-    })
-}
-
-/// The bulk name of a tag of virDomainMemoryStats.
-fn memory_field(tag: u32) -> Option<&'static str> {
-    Some(match tag {
-        bindings::VIR_DOMAIN_MEMORY_STAT_SWAP_IN => "balloon.swap_in",
-        bindings::VIR_DOMAIN_MEMORY_STAT_SWAP_OUT => "balloon.swap_out",
-        bindings::VIR_DOMAIN_MEMORY_STAT_MAJOR_FAULT => "balloon.major_fault",
-        bindings::VIR_DOMAIN_MEMORY_STAT_MINOR_FAULT => "balloon.minor_fault",
-        bindings::VIR_DOMAIN_MEMORY_STAT_UNUSED => "balloon.unused",
-        bindings::VIR_DOMAIN_MEMORY_STAT_AVAILABLE => "balloon.available",
-        bindings::VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON => "balloon.current",
-        bindings::VIR_DOMAIN_MEMORY_STAT_RSS => "balloon.rss",
-        bindings::VIR_DOMAIN_MEMORY_STAT_USABLE => "balloon.usable",
-        bindings::VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE => "balloon.last-update",
-        bindings::VIR_DOMAIN_MEMORY_STAT_DISK_CACHES => "balloon.disk_caches",
-        bindings::VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGALLOC => "balloon.hugetlb_pgalloc",
-        bindings::VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGFAIL => "balloon.hugetlb_pgfail",
-        _ => return None,
-    })
+fn vcpu_fields(vcpu: &bindings::virVcpuInfo, usage: bool) -> impl Iterator<Item = (String, f64)> {
+    let (number, time) = (vcpu.number, to_double(vcpu.cpuTime));
+    // The CPU is negative when it is offline, or the driver cannot tell.
+    let values = [("cpu", f64::from(vcpu.cpu)), ("state", f64::from(vcpu.state)), ("time", time)];
+    let wanted = values.into_iter().take(if usage { 3 } else { 1 });
+    let named = wanted.map(move |(name, value)| (format!("vcpu.{number}.{name}"), value));
+    named.filter(is_known)
 }
 
 #[cfg(test)]
@@ -668,34 +411,27 @@ mod tests {
 
     #[test]
     fn a_vcpu_that_runs_nowhere_has_no_place() {
-        let vcpu = |number, cpu| bindings::virVcpuInfo { number, state: 1, cpuTime: 5, cpu };
-        let vcpus = [vcpu(0, 3), vcpu(2, -1), vcpu(7, -2)];
-        let mut dictionary = Dictionary::new(100);
-        let mut values = |placement, usage| {
-            let row = vcpu_row(&vcpus, VcpuValues { placement, usage }, &mut dictionary);
-            row.numbers
-                .into_iter()
-                .map(|(field, value)| (crate::dictionary::text(dictionary.string(field)), value))
-                .collect::<Vec<_>>()
+        let fields = |number, cpu| {
+            let vcpu = bindings::virVcpuInfo { number, state: 1, cpuTime: 5, cpu };
+            vcpu_fields(&vcpu, true).collect::<Vec<_>>()
         };
-        assert_eq!(values(true, false), [(String::from("vcpu.0.cpu"), 3.0)]);
-        let usage: Vec<String> = values(false, true).into_iter().map(|(field, _)| field).collect();
-        assert_eq!(
-            usage,
-            [
-                "vcpu.0.state",
-                "vcpu.0.time",
-                "vcpu.2.state",
-                "vcpu.2.time",
-                "vcpu.7.state",
-                "vcpu.7.time"
-            ]
-        );
+        let field = |name: &str, value| (String::from(name), value);
+        assert_eq!(fields(2, -1), [field("vcpu.2.state", 1.0), field("vcpu.2.time", 5.0)]);
+        assert_eq!(fields(7, -2), [field("vcpu.7.state", 1.0), field("vcpu.7.time", 5.0)]);
+        assert_eq!(fields(0, 3)[..2], [field("vcpu.0.cpu", 3.0), field("vcpu.0.state", 1.0)]);
     }
 
     #[test]
     fn parameters_of_a_disk_that_have_no_bulk_name_are_left_out() {
-        assert_eq!(block_key(b"flush_total_times"), Some("fl.times"));
-        assert_eq!(block_key(b"rd_latency_histogram"), None);
+        let given = [(&b"flush_total_times"[..], 1.0), (b"rd_latency_histogram", 2.0)];
+        let renamed: Vec<_> = renamed(&BLOCK_KEYS, given.into_iter()).collect();
+        assert_eq!(renamed, [("fl.times", 1.0)]);
+    }
+
+    #[test]
+    fn what_libvirt_marks_unknown_is_left_out() {
+        let values = [("errors", -1), ("rd.bytes", 0)];
+        let known: Vec<_> = as_doubles(values).filter(is_known).collect();
+        assert_eq!(known, [("rd.bytes", 0.0)]);
     }
 }

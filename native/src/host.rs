@@ -3,20 +3,21 @@
 //! Each kind of call gives entities with texts and numbers. What libvirt does not say, or a driver does not support, is
 //! not there. There can be any number of volumes, so when nobody waits for the answer any more, the rest is not asked for.
 
-use std::collections::BTreeMap;
-use std::ffi::{c_char, c_int, c_ulong, c_ulonglong};
-use std::mem::MaybeUninit;
+use std::ffi::{c_char, c_int, c_ulonglong};
 use std::ptr;
-use std::sync::Arc;
 
 use crate::allocated::{List, copy_text, take_text};
+use crate::answers::{Entity, Statistics};
 use crate::bindings;
-use crate::call_times::CallLog;
-use crate::connection::{Connection, Uuid, uuid_text};
+use crate::call_log::CallLog;
+use crate::caller::{Caller, call};
+use crate::calls::host_calls;
+use crate::connection::{Uuid, uuid_text};
 use crate::dictionary::text;
-use crate::error::{LibvirtError, code};
-use crate::library::Library;
-use crate::parameters::{bytes_until_nul, to_double};
+use crate::error::{LibvirtError, Result};
+use crate::parameters::bytes_until_nul;
+use crate::reading::Reading;
+use crate::row::to_double;
 
 /// The number of all CPUs or cells together. Source: `VIR_NODE_CPU_STATS_ALL_CPUS` and
 /// `VIR_NODE_MEMORY_STATS_ALL_CELLS` in libvirt-host.h.
@@ -28,185 +29,130 @@ const MAXIMUM_MISSING_CELLS: u32 = 64;
 /// `virNodeGetInfo` gives the memory in KiB.
 const BYTES_PER_KIB: f64 = 1024.0;
 
-/// A kind of calls about the host. They are made in this order: what may hang comes last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HostCall {
-    /// The host itself and its NUMA cells.
-    Node,
-    /// Networks.
-    Networks,
-    /// Active storage pools.
-    StoragePools,
-    /// The volumes of the active storage pools.
-    StorageVolumes,
+/// Source: `VIR_STORAGE_POOL_INACTIVE` in libvirt-storage.h.
+const POOL_INACTIVE: i32 = 0;
+
+/// A kind of calls about the host.
+#[derive(Clone, Copy)]
+pub struct HostCall {
+    /// What asks for it.
+    pub bit: u32,
+    /// The function that stands for all of its calls.
+    pub function: &'static str,
+    read: fn(&mut Asker),
 }
 
-/// Something of the host.
-#[derive(Debug, Default, PartialEq)]
-pub struct Entity {
-    /// `node`, `cell`, `storage_pool`, `storage_volume` or `network`.
-    pub kind: &'static str,
-    /// Texts by name.
-    pub texts: BTreeMap<&'static str, String>,
-    /// Numbers by name.
-    pub numbers: BTreeMap<String, f64>,
-}
+const LIST_POOLS: &str = "virConnectListAllStoragePools";
 
-/// What a kind of calls gave.
-#[derive(Debug, Default)]
-pub struct HostReading {
-    /// In libvirt's order.
-    pub entities: Vec<Entity>,
-    /// The calls that failed.
-    pub errors: Vec<LibvirtError>,
-}
+/// All kinds. They are asked in this order: what may hang comes last.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the methods are of one lifetime each"
+)]
+pub const HOST_CALLS: [HostCall; 4] = [
+    HostCall::new(host_calls::NODE, "virNodeGetInfo", |asker| asker.node()),
+    HostCall::new(host_calls::NETWORKS, "virConnectListAllNetworks", |asker| asker.networks()),
+    HostCall::new(host_calls::STORAGE_POOLS, LIST_POOLS, |asker| asker.storage_pools()),
+    HostCall::new(host_calls::STORAGE_VOLUMES, LIST_POOLS, |asker| asker.storage_volumes()),
+];
 
 impl HostCall {
-    /// All of them, with the bits that ask for them.
-    pub const ALL: [(Self, u32); 4] = [
-        (Self::Node, 1 << 0),
-        (Self::Networks, 1 << 3),
-        (Self::StoragePools, 1 << 1),
-        (Self::StorageVolumes, 1 << 2),
-    ];
-
-    /// The function that stands for all of its calls.
-    pub fn main_function(self) -> &'static str {
-        match self {
-            Self::Node => "virNodeGetInfo",
-            Self::Networks => "virConnectListAllNetworks",
-            Self::StoragePools | Self::StorageVolumes => "virConnectListAllStoragePools",
-        }
+    const fn new(bit: u32, function: &'static str, read: fn(&mut Asker)) -> Self {
+        Self { bit, function, read }
     }
 
     /// Makes the calls.
-    pub fn read(self, connection: &Arc<Connection>, log: &CallLog) -> HostReading {
-        let mut asker = Asker { connection, log, reading: HostReading::default() };
-        match self {
-            Self::Node => asker.node(),
-            Self::Networks => asker.networks(),
-            Self::StoragePools => asker.storage_pools(),
-            Self::StorageVolumes => asker.storage_volumes(),
-        }
-        asker.reading
+    pub fn read(self, caller: Caller) -> Reading {
+        (self.read)(&mut Asker { caller, entity: Entity::default(), has_gone: false });
+        caller.log.take_reading()
     }
 }
 
 impl Entity {
-    fn new(kind: &'static str) -> Self {
-        Self { kind, ..Self::default() }
-    }
-
     fn text(&mut self, name: &'static str, text: Option<String>) {
-        if let Some(text) = text {
-            self.texts.insert(name, text);
-        }
+        self.texts.extend(text.map(|text| (name, text)));
     }
 
-    fn number(&mut self, name: impl Into<String>, value: impl Into<f64>) {
-        self.numbers.insert(name.into(), value.into());
+    fn number(&mut self, name: &str, value: impl Into<f64>) {
+        self.numbers.insert(name.to_owned(), value.into());
+    }
+
+    /// What it is called, with its pool before it.
+    fn name(&self) -> Option<String> {
+        let texts: Vec<&str> = ["pool", "name"]
+            .iter()
+            .filter_map(|key| self.texts.get(key))
+            .map(String::as_str)
+            .collect();
+        (!texts.is_empty()).then(|| texts.join("/"))
     }
 }
 
 /// Makes calls and keeps what fails.
 struct Asker<'a> {
-    connection: &'a Arc<Connection>,
-    log: &'a CallLog,
-    reading: HostReading,
+    caller: Caller<'a>,
+    /// What is known of the object that is asked about.
+    entity: Entity,
+    /// Whether that has gone since it was listed.
+    has_gone: bool,
 }
 
 impl Asker<'_> {
-    fn library(&self) -> &'static Library {
-        self.connection.library()
-    }
-
-    /// Makes a call that gives a number, negative for an error.
-    fn call(
-        &mut self,
-        name: &'static str,
-        call: impl FnOnce(&bindings::Libvirt) -> c_int,
-    ) -> Option<c_int> {
-        let result = self.attempt(name, call);
-        self.keep(result)
-    }
-
-    fn attempt(
-        &self,
-        name: &'static str,
-        call: impl FnOnce(&bindings::Libvirt) -> c_int,
-    ) -> Result<c_int, LibvirtError> {
-        let library = self.library();
-        let result = self.log.time(name, || call(&library.api));
-        if result < 0 { Err(LibvirtError::last(library, name)) } else { Ok(result) }
-    }
-
     /// What the driver cannot give is absent, and what is there no longer is no failure.
-    fn keep<T>(&mut self, result: Result<T, LibvirtError>) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
+    fn keep<T>(&mut self, given: Result<T>) -> Option<T> {
+        match given {
+            Ok(value) => return Some(value),
+            Err(error) if is_missing(&error) => self.has_gone = true,
+            Err(error) if error.is_unsupported() => {}
             Err(error) => {
-                if !error.is_unsupported() && !is_missing(&error) {
-                    self.reading.errors.push(error);
-                }
-                None
+                let subjects = self.entity.name().into_iter().collect();
+                self.caller.log.reading().fail(LibvirtError { subjects, ..error });
+            }
+        }
+        None
+    }
+
+    /// Adds the number that a call has given, or keeps what failed.
+    fn number<T: Into<f64> + Copy>(&mut self, name: &str, given: Result<T>) -> Option<T> {
+        let value = self.keep(given)?;
+        self.entity.number(name, value);
+        Some(value)
+    }
+
+    /// Adds an entity for each object of a list that is still there, as long as somebody waits for it.
+    fn add_each<T>(
+        &mut self,
+        kind: &'static str,
+        list: Option<List<T>>,
+        describe: impl Fn(&mut Self, *mut T),
+    ) {
+        let Some(list) = list else { return };
+        for object in while_wanted(&list, self.caller.log) {
+            self.entity = Entity { kind, ..Entity::default() };
+            self.has_gone = false;
+            describe(self, object);
+            if !self.has_gone {
+                self.add_entity();
             }
         }
     }
 
-    /// A call that gives a truth value or a number, which becomes a number of the entity.
-    fn number(
-        &mut self,
-        entity: &mut Entity,
-        field: &str,
-        name: &'static str,
-        call: impl FnOnce(&bindings::Libvirt) -> c_int,
-    ) -> Option<c_int> {
-        let value = self.call(name, call)?;
-        entity.number(field, value);
-        Some(value)
+    /// Adds the object that was asked about.
+    fn add_entity(&mut self) {
+        let entity = std::mem::take(&mut self.entity);
+        self.caller.log.reading().entities.push(entity);
     }
 
-    /// As `number`, for calls that write what they give.
-    fn written(
-        &mut self,
-        entity: &mut Entity,
-        field: &str,
-        name: &'static str,
-        call: impl FnOnce(&bindings::Libvirt, *mut c_int) -> c_int,
-    ) {
-        let mut value = 0;
-        if self.call(name, |api| call(api, &raw mut value)).is_some() {
-            entity.number(field, value);
-        }
-    }
-
-    fn version(
-        &mut self,
-        entity: &mut Entity,
-        field: &str,
-        name: &'static str,
-        call: impl FnOnce(&bindings::Libvirt, *mut c_ulong) -> c_int,
-    ) {
-        let mut version = 0;
-        if self.call(name, |api| call(api, &raw mut version)).is_some() && version > 0 {
-            entity.number(field, to_double(version));
-        }
-    }
-
+    /// The host itself, and its NUMA cells.
     fn node(&mut self) {
-        let pointer = self.connection.pointer();
-        let mut node = Entity::new("node");
-        // SAFETY (of the calls, here and below): the connection is open, and what is written to may be written to.
-        let mut information = MaybeUninit::<bindings::virNodeInfo>::zeroed();
-        let given = self.call("virNodeGetInfo", |api| {
-            // SAFETY: see above.
-            unsafe { (api.virNodeGetInfo)(pointer, information.as_mut_ptr()) }
-        });
+        let (caller, pointer) = (self.caller, self.caller.pointer());
+        self.entity.kind = "node";
+        // SAFETY: the connection is open, and the structure may be written to.
+        let given = unsafe { call!(caller, |place| virNodeGetInfo(pointer, place)) };
         let mut cells = 0;
-        if given.is_some() {
-            // SAFETY: a zeroed structure of integers is valid, and libvirt has filled it.
-            let information = unsafe { information.assume_init() };
+        if let Some(information) = self.keep(given) {
             cells = information.nodes;
+            let node = &mut self.entity;
             node.text("model", Some(text(bytes_until_nul(&information.model))));
             node.number("memory", to_double(information.memory) * BYTES_PER_KIB);
             node.number("cpus", information.cpus);
@@ -216,33 +162,27 @@ impl Asker<'_> {
             node.number("cores", information.cores);
             node.number("threads", information.threads);
         }
-        let processors = self.processor_statistics();
-        for (field, value) in self.keep(processors).unwrap_or_default() {
-            node.number(format!("cpu.{field}"), value);
+        for statistics in [self.processor_statistics(), self.memory_statistics(ALL)] {
+            let numbers = self.keep(statistics);
+            self.entity.numbers.extend(numbers.unwrap_or_default());
         }
-        let memory = self.memory_statistics(ALL);
-        for (field, value) in self.keep(memory).unwrap_or_default() {
-            node.number(format!("memory.{field}"), value);
+        // SAFETY: the connection is open, and the version may be written to.
+        let hypervisor = unsafe { call!(caller, |place| virConnectGetVersion(pointer, place)) };
+        // SAFETY: as above.
+        let daemon = unsafe { call!(caller, |place| virConnectGetLibVersion(pointer, place)) };
+        // SAFETY: the version may be written to; null types ask for the library's own one.
+        let client =
+            unsafe { call!(caller, |place| virGetVersion(place, ptr::null(), ptr::null_mut())) };
+        for (of, version) in [("hypervisor", hypervisor), ("daemon", daemon), ("client", client)] {
+            if let Some(version) = self.keep(version).filter(|&version| version > 0) {
+                self.entity.number(&format!("version.{of}"), to_double(version));
+            }
         }
-        self.version(&mut node, "version.hypervisor", "virConnectGetVersion", |api, version| {
-            // SAFETY: see above.
-            unsafe { (api.virConnectGetVersion)(pointer, version) }
-        });
-        self.version(&mut node, "version.daemon", "virConnectGetLibVersion", |api, version| {
-            // SAFETY: see above.
-            unsafe { (api.virConnectGetLibVersion)(pointer, version) }
-        });
-        self.version(&mut node, "version.client", "virGetVersion", |api, version| {
-            // SAFETY: see above; null types ask for the library's own version.
-            unsafe { (api.virGetVersion)(version, ptr::null(), ptr::null_mut()) }
-        });
-        let kind = self.log.time("virConnectGetType", || {
-            // SAFETY: see above.
-            unsafe { (self.library().api.virConnectGetType)(pointer) }
-        });
+        // SAFETY: the connection is open.
+        let ask = || unsafe { (caller.library().api.virConnectGetType)(pointer) };
         // SAFETY: the text belongs to the connection.
-        node.text("type", unsafe { copy_text(kind) });
-        self.reading.entities.push(node);
+        self.entity.text("type", unsafe { copy_text(caller.log.time("virConnectGetType", ask)) });
+        self.add_entity();
         self.cells(cells);
     }
 
@@ -250,23 +190,20 @@ impl Asker<'_> {
     fn cells(&mut self, count: u32) {
         let (mut found, mut missing) = (0, 0);
         for number in 0.. {
-            if found == count || missing == MAXIMUM_MISSING_CELLS || self.log.is_closed() {
+            if found == count || missing == MAXIMUM_MISSING_CELLS || self.caller.log.is_closed() {
                 return;
             }
-            match self.memory_statistics(c_int::try_from(number).unwrap_or(c_int::MAX)) {
-                Ok(statistics) => {
+            match self.memory_statistics(number) {
+                Ok(numbers) => {
                     found += 1;
-                    let mut cell = Entity::new("cell");
-                    cell.number("cell", number);
-                    for (field, value) in statistics {
-                        cell.number(format!("memory.{field}"), value);
-                    }
-                    self.reading.entities.push(cell);
+                    self.entity = Entity { kind: "cell", numbers, ..Entity::default() };
+                    self.entity.number("cell", number);
+                    self.add_entity();
                 }
                 // There is no such cell.
-                Err(error) if error.code == code::SYSTEM_ERROR => missing += 1,
+                Err(error) if error.is(bindings::VIR_ERR_SYSTEM_ERROR) => missing += 1,
                 // There is none with this number or a higher one.
-                Err(error) if error.code == code::INVALID_ARGUMENT => return,
+                Err(error) if error.is(bindings::VIR_ERR_INVALID_ARG) => return,
                 Err(error) => {
                     self.keep::<()>(Err(error));
                     return;
@@ -275,222 +212,152 @@ impl Asker<'_> {
         }
     }
 
-    fn processor_statistics(&self) -> Result<Vec<(String, f64)>, LibvirtError> {
-        const CALL: &str = "virNodeGetCPUStats";
-        let pointer = self.connection.pointer();
-        let empty = bindings::virNodeCPUStats { field: [0; 80], value: 0 };
-        let mut count = 0;
-        self.attempt(CALL, |api| {
-            // SAFETY: the connection is open; without a buffer libvirt tells how many there are.
-            unsafe { (api.virNodeGetCPUStats)(pointer, ALL, ptr::null_mut(), &raw mut count, 0) }
-        })?;
-        let mut statistics = vec![empty; usize::try_from(count).unwrap_or_default()];
-        self.attempt(CALL, |api| {
-            // SAFETY: the connection is open, and the buffer holds `count` entries.
-            unsafe {
-                (api.virNodeGetCPUStats)(pointer, ALL, statistics.as_mut_ptr(), &raw mut count, 0)
-            }
-        })?;
-        let given = statistics.iter().take(usize::try_from(count).unwrap_or_default());
-        Ok(given.map(|one| statistic(&one.field, one.value)).collect())
+    fn processor_statistics(&self) -> Result<Statistics> {
+        let (caller, pointer) = (self.caller, self.caller.pointer());
+        // SAFETY: the connection is open, and the buffer is null or holds `count` entries.
+        let ask = |buffer, count| unsafe {
+            call!(caller, virNodeGetCPUStats(pointer, ALL, buffer, count, 0))
+        };
+        let read = |one: &bindings::virNodeCPUStats| statistic("cpu", &one.field, one.value);
+        read_statistics(ask, read)
     }
 
-    fn memory_statistics(&self, cell: c_int) -> Result<Vec<(String, f64)>, LibvirtError> {
-        const CALL: &str = "virNodeGetMemoryStats";
-        let pointer = self.connection.pointer();
-        let empty = bindings::virNodeMemoryStats { field: [0; 80], value: 0 };
-        let mut count = 0;
-        self.attempt(CALL, |api| {
-            // SAFETY: the connection is open; without a buffer libvirt tells how many there are.
-            unsafe {
-                (api.virNodeGetMemoryStats)(pointer, cell, ptr::null_mut(), &raw mut count, 0)
-            }
-        })?;
-        let mut statistics = vec![empty; usize::try_from(count).unwrap_or_default()];
-        self.attempt(CALL, |api| {
-            // SAFETY: the connection is open, and the buffer holds `count` entries.
-            unsafe {
-                (api.virNodeGetMemoryStats)(
-                    pointer,
-                    cell,
-                    statistics.as_mut_ptr(),
-                    &raw mut count,
-                    0,
-                )
-            }
-        })?;
-        let given = statistics.iter().take(usize::try_from(count).unwrap_or_default());
-        Ok(given.map(|one| statistic(&one.field, one.value)).collect())
+    fn memory_statistics(&self, cell: c_int) -> Result<Statistics> {
+        let (caller, pointer) = (self.caller, self.caller.pointer());
+        // SAFETY: the connection is open, and the buffer is null or holds `count` entries.
+        let ask = |buffer, count| unsafe {
+            call!(caller, virNodeGetMemoryStats(pointer, cell, buffer, count, 0))
+        };
+        let read = |one: &bindings::virNodeMemoryStats| statistic("memory", &one.field, one.value);
+        read_statistics(ask, read)
     }
 
-    /// The active storage pools. A pool is never refreshed: that would reach for its storage.
-    fn list_pools(&mut self) -> Option<List<bindings::_virStoragePool>> {
-        let pointer = self.connection.pointer();
-        let mut list = ptr::null_mut();
-        let count = self.call("virConnectListAllStoragePools", |api| {
-            let active = bindings::VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE;
-            // SAFETY: the connection is open and the list may be written to.
-            unsafe { (api.virConnectListAllStoragePools)(pointer, &raw mut list, active) }
-        })?;
-        let length = usize::try_from(count).unwrap_or_default();
-        // SAFETY: libvirt gave a list of `length` pools.
-        Some(unsafe { List::from_owned(list, length, self.library().api.virStoragePoolFree) })
+    /// Storage pools; all of them where no flags are given. A pool is never refreshed: that would reach for its storage.
+    fn list_pools(&mut self, flags: u32) -> Option<List<bindings::virStoragePool>> {
+        let (caller, pointer) = (self.caller, self.caller.pointer());
+        // SAFETY: the connection is open, and the list that libvirt gives is ours.
+        let pools = unsafe {
+            call!(
+                caller,
+                |list| virConnectListAllStoragePools(pointer, list, flags),
+                virStoragePoolFree
+            )
+        };
+        self.keep(pools)
     }
 
     fn storage_pools(&mut self) {
-        let Some(pools) = self.list_pools() else { return };
-        for pool in while_wanted(&pools, self.log) {
-            let mut entity = Entity::new("storage_pool");
-            entity.text("name", self.pool_name(pool));
-            // SAFETY (of the calls, here and below): the pool is one of the list, and what is written to may be written
-            // to.
-            let uuid = uuid_of(|uuid| {
-                // SAFETY: see above; the buffer is as large as a UUID.
-                unsafe { (self.library().api.virStoragePoolGetUUID)(pool, uuid) }
-            });
-            entity.text("uuid", uuid);
-            let mut information = MaybeUninit::<bindings::virStoragePoolInfo>::zeroed();
-            let given = self.attempt("virStoragePoolGetInfo", |api| {
-                // SAFETY: see above.
-                unsafe { (api.virStoragePoolGetInfo)(pool, information.as_mut_ptr()) }
-            });
-            if given.as_ref().is_err_and(is_missing) {
-                continue;
+        let pools = self.list_pools(0);
+        self.add_each("storage_pool", pools, Self::storage_pool);
+    }
+
+    fn storage_pool(&mut self, pool: bindings::virStoragePoolPtr) {
+        let caller = self.caller;
+        self.entity.text("name", self.pool_name(pool));
+        let read_uuid = caller.library().api.virStoragePoolGetUUID;
+        // SAFETY: the pool is valid, and the buffer is as large as a UUID.
+        self.entity.text("uuid", uuid_of(|uuid| unsafe { read_uuid(pool, uuid) }));
+        // SAFETY: the pool is valid, and the structure may be written to.
+        let given = unsafe { call!(caller, |place| virStoragePoolGetInfo(pool, place)) };
+        let mut is_active = true;
+        if let Some(information) = self.keep(given) {
+            self.entity.number("state", information.state);
+            is_active = information.state != POOL_INACTIVE;
+            if is_active {
+                self.entity.number("capacity", to_double(information.capacity));
+                self.entity.number("allocation", to_double(information.allocation));
+                self.entity.number("available", to_double(information.available));
             }
-            if self.keep(given).is_some() {
-                // SAFETY: a zeroed structure of integers is valid, and libvirt has filled it.
-                let information = unsafe { information.assume_init() };
-                entity.number("state", information.state);
-                entity.number("capacity", to_double(information.capacity));
-                entity.number("allocation", to_double(information.allocation));
-                entity.number("available", to_double(information.available));
-            }
-            self.number(&mut entity, "volumes", "virStoragePoolNumOfVolumes", |api| {
-                // SAFETY: see above.
-                unsafe { (api.virStoragePoolNumOfVolumes)(pool) }
-            });
-            self.number(&mut entity, "persistent", "virStoragePoolIsPersistent", |api| {
-                // SAFETY: see above.
-                unsafe { (api.virStoragePoolIsPersistent)(pool) }
-            });
-            self.written(&mut entity, "autostart", "virStoragePoolGetAutostart", |api, value| {
-                // SAFETY: see above.
-                unsafe { (api.virStoragePoolGetAutostart)(pool, value) }
-            });
-            self.reading.entities.push(entity);
         }
+        // libvirt knows nothing of what is in a pool that is stopped.
+        if is_active {
+            // SAFETY: the pool is valid.
+            self.number("volumes", unsafe { call!(caller, virStoragePoolNumOfVolumes(pool)) });
+        }
+        // SAFETY: the pool is valid.
+        self.number("persistent", unsafe { call!(caller, virStoragePoolIsPersistent(pool)) });
+        // SAFETY: the pool is valid, and the value may be written to.
+        self.number("autostart", unsafe {
+            call!(caller, |place| virStoragePoolGetAutostart(pool, place))
+        });
     }
 
     fn pool_name(&self, pool: bindings::virStoragePoolPtr) -> Option<String> {
         // SAFETY: the pool is valid; its name belongs to it and is copied.
-        unsafe { copy_text((self.library().api.virStoragePoolGetName)(pool)) }
+        unsafe { copy_text((self.caller.library().api.virStoragePoolGetName)(pool)) }
     }
 
     fn storage_volumes(&mut self) {
-        let Some(pools) = self.list_pools() else { return };
-        for pool in while_wanted(&pools, self.log) {
+        let caller = self.caller;
+        let active = bindings::VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE;
+        let Some(pools) = self.list_pools(active) else { return };
+        for pool in while_wanted(&pools, caller.log) {
             let name = self.pool_name(pool);
-            let mut list = ptr::null_mut();
-            let count = self.call("virStoragePoolListAllVolumes", |api| {
-                // SAFETY: the pool is one of the list, and the list of volumes may be written to.
-                unsafe { (api.virStoragePoolListAllVolumes)(pool, &raw mut list, 0) }
+            self.entity = Entity::default();
+            self.entity.text("pool", name.clone());
+            // SAFETY: the pool is one of the list, and the list of volumes that libvirt gives is ours.
+            let volumes = unsafe {
+                call!(caller, |list| virStoragePoolListAllVolumes(pool, list, 0), virStorageVolFree)
+            };
+            let volumes = self.keep(volumes);
+            self.add_each("storage_volume", volumes, |asker, volume| {
+                asker.entity.text("pool", name.clone());
+                asker.storage_volume(volume);
             });
-            let Some(count) = count else { continue };
-            let length = usize::try_from(count).unwrap_or_default();
-            // SAFETY: libvirt gave a list of `length` volumes.
-            let volumes =
-                unsafe { List::from_owned(list, length, self.library().api.virStorageVolFree) };
-            for volume in while_wanted(&volumes, self.log) {
-                self.storage_volume(name.clone(), volume);
-            }
         }
     }
 
-    fn storage_volume(&mut self, pool: Option<String>, volume: bindings::virStorageVolPtr) {
-        let mut entity = Entity::new("storage_volume");
-        entity.text("pool", pool);
+    fn storage_volume(&mut self, volume: bindings::virStorageVolPtr) {
+        let caller = self.caller;
         // SAFETY: the volume is valid; its name belongs to it and is copied.
-        entity
-            .text("name", unsafe { copy_text((self.library().api.virStorageVolGetName)(volume)) });
-        let mut information = MaybeUninit::<bindings::virStorageVolInfo>::zeroed();
-        let given = self.attempt("virStorageVolGetInfo", |api| {
-            // SAFETY: the volume is valid and the structure may be written to.
-            unsafe { (api.virStorageVolGetInfo)(volume, information.as_mut_ptr()) }
-        });
-        if given.as_ref().is_err_and(is_missing) {
-            return;
+        let name = unsafe { copy_text((caller.library().api.virStorageVolGetName)(volume)) };
+        self.entity.text("name", name);
+        // SAFETY: the volume is valid, and the structure may be written to.
+        let given = unsafe { call!(caller, |place| virStorageVolGetInfo(volume, place)) };
+        if let Some(information) = self.keep(given) {
+            self.entity.number("type", information.type_);
+            self.entity.number("capacity", to_double(information.capacity));
+            self.entity.number("allocation", to_double(information.allocation));
         }
-        if self.keep(given).is_some() {
-            // SAFETY: a zeroed structure of integers is valid, and libvirt has filled it.
-            let information = unsafe { information.assume_init() };
-            entity.number("type", information.type_);
-            entity.number("capacity", to_double(information.capacity));
-            entity.number("allocation", to_double(information.allocation));
-        }
-        self.reading.entities.push(entity);
     }
 
     fn networks(&mut self) {
-        let pointer = self.connection.pointer();
-        let mut list = ptr::null_mut();
-        let count = self.call("virConnectListAllNetworks", |api| {
-            // SAFETY: the connection is open and the list may be written to.
-            unsafe { (api.virConnectListAllNetworks)(pointer, &raw mut list, 0) }
-        });
-        let Some(count) = count else { return };
-        let length = usize::try_from(count).unwrap_or_default();
-        // SAFETY: libvirt gave a list of `length` networks.
-        let networks = unsafe { List::from_owned(list, length, self.library().api.virNetworkFree) };
-        for network in while_wanted(&networks, self.log) {
-            self.network(network);
-        }
+        let (caller, pointer) = (self.caller, self.caller.pointer());
+        // SAFETY: the connection is open, and the list that libvirt gives is ours.
+        let networks = unsafe {
+            call!(caller, |list| virConnectListAllNetworks(pointer, list, 0), virNetworkFree)
+        };
+        let networks = self.keep(networks);
+        self.add_each("network", networks, Self::network);
     }
 
     fn network(&mut self, network: bindings::virNetworkPtr) {
-        let library = self.library();
-        let mut entity = Entity::new("network");
+        let (caller, api) = (self.caller, &self.caller.library().api);
         // SAFETY: the network is valid; its name belongs to it and is copied.
-        let name = unsafe { copy_text((library.api.virNetworkGetName)(network)) };
-        entity.text("name", name);
-        // SAFETY (of the calls, here and below): the network is valid, and what is written to may be written to.
-        let uuid = uuid_of(|uuid| {
-            // SAFETY: see above; the buffer is as large as a UUID.
-            unsafe { (library.api.virNetworkGetUUID)(network, uuid) }
-        });
-        entity.text("uuid", uuid);
-        let active = self.attempt("virNetworkIsActive", |api| {
-            // SAFETY: see above.
-            unsafe { (api.virNetworkIsActive)(network) }
-        });
-        if active.as_ref().is_err_and(is_missing) {
-            return;
-        }
-        let active = self.keep(active);
-        if let Some(active) = active {
-            entity.number("active", active);
-        }
+        self.entity.text("name", unsafe { copy_text((api.virNetworkGetName)(network)) });
+        // SAFETY: the network is valid, and the buffer is as large as a UUID.
+        self.entity.text("uuid", uuid_of(|uuid| unsafe { (api.virNetworkGetUUID)(network, uuid) }));
+        // SAFETY: the network is valid.
+        let active = self.number("active", unsafe { call!(caller, virNetworkIsActive(network)) });
+        // SAFETY: the network is valid.
+        let ask = || unsafe { (api.virNetworkGetBridgeName)(network) };
         // A network without a bridge is an error for libvirt, and none for us.
-        let bridge = self.log.time("virNetworkGetBridgeName", || {
-            // SAFETY: see above.
-            unsafe { (library.api.virNetworkGetBridgeName)(network) }
-        });
         // SAFETY: libvirt hands the text over, to be freed by `free()`.
-        entity.text("bridge", unsafe { take_text(bridge) });
-        self.number(&mut entity, "persistent", "virNetworkIsPersistent", |api| {
-            // SAFETY: see above.
-            unsafe { (api.virNetworkIsPersistent)(network) }
-        });
-        self.written(&mut entity, "autostart", "virNetworkGetAutostart", |api, value| {
-            // SAFETY: see above.
-            unsafe { (api.virNetworkGetAutostart)(network, value) }
+        let bridge = unsafe { take_text(caller.log.time("virNetworkGetBridgeName", ask)) };
+        self.entity.text("bridge", bridge);
+        // SAFETY: the network is valid.
+        self.number("persistent", unsafe { call!(caller, virNetworkIsPersistent(network)) });
+        // SAFETY: the network is valid, and the value may be written to.
+        self.number("autostart", unsafe {
+            call!(caller, |place| virNetworkGetAutostart(network, place))
         });
         if active == Some(1) {
-            self.number(&mut entity, "dhcp_leases", "virNetworkGetDHCPLeases", |api| {
-                // SAFETY: see above; null asks for the leases of all, and for their count alone.
-                unsafe { (api.virNetworkGetDHCPLeases)(network, ptr::null(), ptr::null_mut(), 0) }
-            });
+            // SAFETY: the network is valid; null asks for the leases of all, and for their count alone.
+            let leases = unsafe {
+                call!(caller, virNetworkGetDHCPLeases(network, ptr::null(), ptr::null_mut(), 0))
+            };
+            self.number("dhcp_leases", leases);
         }
-        self.reading.entities.push(entity);
     }
 }
 
@@ -501,11 +368,9 @@ fn while_wanted<T>(list: &List<T>, log: &CallLog) -> impl Iterator<Item = *mut T
 
 /// Whether the object has gone since it was listed.
 fn is_missing(error: &LibvirtError) -> bool {
-    matches!(error.code, code::NO_STORAGE_POOL | code::NO_STORAGE_VOLUME | code::NO_NETWORK)
-}
-
-fn statistic(field: &[c_char], value: c_ulonglong) -> (String, f64) {
-    (text(bytes_until_nul(field)), to_double(value))
+    error.is(bindings::VIR_ERR_NO_STORAGE_POOL)
+        || error.is(bindings::VIR_ERR_NO_STORAGE_VOL)
+        || error.is(bindings::VIR_ERR_NO_NETWORK)
 }
 
 fn uuid_of(call: impl FnOnce(*mut u8) -> c_int) -> Option<String> {
@@ -513,23 +378,40 @@ fn uuid_of(call: impl FnOnce(*mut u8) -> c_int) -> Option<String> {
     (call(uuid.as_mut_ptr()) == 0).then(|| uuid_text(&uuid))
 }
 
+/// What a call gives that takes a buffer and its length; without a buffer it tells how many there are.
+fn read_statistics<T: Clone + Default>(
+    ask: impl Fn(*mut T, *mut c_int) -> Result<u32>,
+    read: impl Fn(&T) -> (String, f64),
+) -> Result<Statistics> {
+    let mut count = 0;
+    ask(ptr::null_mut(), &raw mut count)?;
+    let mut buffer = vec![T::default(); usize::try_from(count).unwrap_or_default()];
+    ask(buffer.as_mut_ptr(), &raw mut count)?;
+    buffer.truncate(usize::try_from(count).unwrap_or_default());
+    Ok(buffer.iter().map(read).collect())
+}
+
+fn statistic(group: &str, field: &[c_char], value: c_ulonglong) -> (String, f64) {
+    (format!("{group}.{}", text(bytes_until_nul(field))), to_double(value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use crate::call_times::CallTimes;
-    use crate::library::library;
+    use crate::connection::test_connection;
 
     #[test]
     fn calls_about_each_object_end_when_nobody_waits_for_the_answer() {
-        let library = library().expect("libvirt's client library is installed");
-        let connection = Connection::open(library, c"test:///default", 1, &Arc::default());
-        let connection = Arc::new(connection.expect("the test driver opens"));
-        let log = CallLog::default();
-        let found = |call: HostCall| call.read(&connection, &log).entities.len();
-        assert_eq!([HostCall::StoragePools, HostCall::Networks].map(found), [1, 1]);
-        CallTimes::default().close(&log, Duration::ZERO, Instant::now());
-        assert_eq!([HostCall::StoragePools, HostCall::Networks].map(found), [0, 0]);
+        let connection = test_connection();
+        let (log, dictionary) = (CallLog::default(), Arc::default());
+        let caller = Caller { connection: &connection, log: &log, dictionary: &dictionary };
+        let found = || HOST_CALLS.map(|call| call.read(caller).entities.len());
+        // The driver has one network, one pool without a volume, and says nothing of NUMA cells.
+        assert_eq!(found()[1..], [1, 1, 0]);
+        log.close(Duration::ZERO, Instant::now());
+        assert_eq!(found()[1..], [0, 0, 0]);
     }
 }

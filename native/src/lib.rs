@@ -1,441 +1,230 @@
-//! The seam between libvirt and TypeScript: a few coarse, asynchronous questions.
+//! Between libvirt and TypeScript: a few coarse, asynchronous questions.
 //!
 //! This side owns pointers, threads, deadlines and `virError`. It knows no metric name, nothing of Nova and no
-//! XML schema. Statistics cross as columns (see `hypervisor::Measurement`).
+//! XML schema. Statistics cross as columns (see `answers::Measurement`).
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+#![allow(clippy::needless_pass_by_value, reason = "napi-rs hands texts and arrays over by value")]
 
-use napi::bindgen_prelude::{Float64Array, Object, Uint8Array, Uint32Array};
-use napi::{Env, Error, JsDeferred, Result, Status as NapiStatus};
+use std::any::Any;
+use std::ffi::CString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+
+use napi::bindgen_prelude::{Object, ToNapiValue, Uint32Array};
+use napi::{Env, Error, Result, Status as NapiStatus};
 use napi_derive::napi;
 
 // Private to everything but the tests of this crate and the benchmark's floor.
 mod allocated;
+mod answers;
 #[doc(hidden)]
 pub mod bindings;
+mod breaker;
 mod bulk;
+mod call_log;
 mod call_times;
+mod caller;
+mod calls;
 mod connection;
 mod connector;
+mod coordinator;
 pub mod datagram;
+mod describe;
 mod dictionary;
 mod domain_calls;
 mod error;
+mod events;
+mod failure_times;
 mod host;
-mod hypervisor;
 mod library;
+mod measure;
 mod parameters;
 pub mod password;
 mod pool;
+mod question;
 mod reader;
+mod reading;
+mod results;
+mod roster;
 mod row;
+mod survey;
 mod test_driver;
+mod threads;
 
-use call_times::CallTime;
-use error::LibvirtError;
-use host::Entity;
-use hypervisor::{Description, Failure, Hypervisor, Measurement, Question, Status, Survey};
+use connector::Connector;
+use coordinator::Coordinator;
+use pool::Pool;
+use question::{Question, QuestionOptions};
 use reader::Devices;
 
-/// How to reach a hypervisor.
-#[napi(object)]
-pub struct HypervisorOptions {
-    /// libvirt's connection URI.
-    pub uri: String,
-    /// How many domains are asked at the same time.
-    pub concurrency: u32,
-    /// How many calls that hold a worker of the daemon may be out.
-    pub maximum_abandoned: u32,
-}
-
-/// A question's bounds.
-#[napi(object)]
-pub struct QuestionOptions {
-    /// How long the answer may take.
-    pub timeout_milliseconds: f64,
-    /// How long one call of it may take.
-    pub call_timeout_milliseconds: f64,
-    /// Groups of `virDomainStatsTypes`, added.
-    pub groups: u32,
-    /// Calls about domains, added.
-    pub domain_calls: u32,
-    /// Calls about the host, added.
-    pub host_calls: u32,
-    /// Whether domains that are shut off are listed.
-    pub inactive: bool,
-}
-
-/// A failed call.
-#[napi(object)]
-pub struct JsFailure {
-    /// The libvirt function.
-    pub call: String,
-    /// `virErrorNumber`, or 0 when libvirt said nothing.
-    pub code: i32,
-    /// `virErrorDomain`.
-    pub origin: i32,
-    /// The reason.
-    pub message: String,
-    /// How many calls failed so.
-    pub count: u32,
-    /// A domain that it concerned.
-    pub handle: Option<u32>,
-}
-
-/// See `hypervisor::Appeared`.
-#[napi(object)]
-pub struct JsAppeared {
-    /// See `hypervisor::Appeared`.
-    pub handle: u32,
-    /// See `hypervisor::Appeared`.
-    pub uuid: String,
-    /// See `hypervisor::Appeared`.
-    pub id: i32,
-    /// See `hypervisor::Appeared`.
-    pub name: String,
-}
-
-/// See `hypervisor::Survey`.
-#[napi(object)]
-pub struct JsSurvey {
-    /// See `hypervisor::Survey`.
-    pub failure: Option<JsFailure>,
-    /// See `hypervisor::Survey`.
-    pub handles: Uint32Array,
-    /// See `hypervisor::Survey`.
-    pub appeared: Vec<JsAppeared>,
-    /// See `hypervisor::Survey`.
-    pub changed: Uint32Array,
-}
-
-/// See `hypervisor::Description`; one of `xml` and `failure` is set.
-#[napi(object)]
-pub struct JsDescription {
-    /// Whose.
-    pub handle: u32,
-    /// The definition.
-    pub xml: Option<String>,
-    /// Why there is none.
-    pub failure: Option<JsFailure>,
-}
-
-/// See `hypervisor::Measurement`.
-#[napi(object)]
-pub struct JsMeasurement {
-    /// See `hypervisor::Measurement`.
-    pub verdicts: Uint8Array,
-    /// See `hypervisor::Measurement`.
-    pub offsets: Uint32Array,
-    /// See `hypervisor::Measurement`.
-    pub fields: Uint32Array,
-    /// See `hypervisor::Measurement`.
-    pub values: Float64Array,
-    /// See `hypervisor::Measurement`.
-    pub text_offsets: Uint32Array,
-    /// See `hypervisor::Measurement`.
-    pub text_fields: Uint32Array,
-    /// See `hypervisor::Measurement`.
-    pub texts: Uint32Array,
-    /// See `hypervisor::Measurement`.
-    pub dictionary_base: u32,
-    /// See `hypervisor::Measurement`.
-    pub dictionary_strings: Vec<String>,
-    /// See `hypervisor::Measurement`.
-    pub entities: Vec<JsEntity>,
-    /// See `hypervisor::Measurement`.
-    pub failures: Vec<JsFailure>,
-    /// See `hypervisor::Measurement`.
-    pub call_times: Vec<JsCallTime>,
-}
-
-/// See `host::Entity`.
-#[napi(object)]
-pub struct JsEntity {
-    /// See `host::Entity`.
-    pub kind: String,
-    /// See `host::Entity`.
-    pub texts: HashMap<String, String>,
-    /// See `host::Entity`.
-    pub numbers: HashMap<String, f64>,
-}
-
-/// Calls of one libvirt function.
-#[napi(object)]
-pub struct JsCallTime {
-    /// The function.
-    pub call: String,
-    /// How many there were.
-    pub count: u32,
-    /// How long they took, all together.
-    pub seconds: f64,
-}
-
-/// See `hypervisor::Status`.
-#[napi(object)]
-pub struct JsStatus {
-    /// Whether a connection is open.
-    pub connected: bool,
-    /// Attempts to open one since the start.
-    pub connection_attempts: f64,
-    /// Attempts that succeeded.
-    pub connections_opened: f64,
-    /// Attempts that failed.
-    pub connections_failed: f64,
-    /// Connections lost or given up.
-    pub connections_lost: f64,
-    /// Abandoned calls that hold a worker of the daemon.
-    pub abandoned_monitor_calls: u32,
-    /// Other abandoned calls.
-    pub abandoned_other_calls: u32,
-    /// Domains, connections and kinds of calls about the host that are not asked because of them.
-    pub quarantined: u32,
-}
+/// What the coordinator does for a question.
+type Command = Box<dyn FnOnce(&mut Coordinator) + Send>;
 
 /// A hypervisor behind one libvirt URI. Every method returns at once; promises are never rejected by what libvirt
-/// does: failures are part of the answers.
+/// does: failures are part of the answers. They are kept in the order of the questions.
 #[napi(js_name = "Hypervisor")]
 pub struct JsHypervisor {
-    hypervisor: Hypervisor,
+    commands: Sender<Command>,
 }
 
 #[napi]
 impl JsHypervisor {
-    /// Loads libvirt's client library and starts the threads; opens no connection.
+    /// Loads libvirt's client library and starts the threads; opens no connection. `concurrency` domains are asked at the
+    /// same time, and `maximum_abandoned` calls that hold a worker of the daemon may be out.
     ///
     /// # Errors
     /// When the library is missing (code `LibraryMissing`), the URI holds a NUL byte, or no thread can start.
     #[napi(constructor)]
-    #[allow(clippy::needless_pass_by_value, reason = "napi-rs hands objects over by value")]
-    pub fn new(options: HypervisorOptions) -> Result<Self> {
-        let library = library::library()
-            .map_err(|reason| Error::new(NapiStatus::GenericFailure, reason.to_string()))?;
-        let uri = connection::c_uri(&options.uri)
+    pub fn new(uri: String, concurrency: u32, maximum_abandoned: u32) -> Result<Self> {
+        let library = library::library().map_err(|reason| failure(&reason))?;
+        let uri = connection::c_uri(&uri)
             .map_err(|error| Error::new(NapiStatus::InvalidArg, error.message))?;
-        let hypervisor = Hypervisor::start(
-            library,
-            uri,
-            options.concurrency as usize,
-            options.maximum_abandoned as usize,
-        )
-        .map_err(|error| Error::new(NapiStatus::GenericFailure, error.to_string()))?;
-        Ok(Self { hypervisor })
+        let pool = Pool::new(concurrency as usize, maximum_abandoned as usize);
+        let mut coordinator = Coordinator::new(Connector::new(library, uri), pool);
+        let (commands, receiver) = channel::<Command>();
+        threads::start("libvirt-survey", move || {
+            for command in receiver {
+                command(&mut coordinator);
+            }
+        })
+        .map_err(|reason| failure(&reason))?;
+        Ok(Self { commands })
     }
 
-    /// Which domains there are: a promise of a `JsSurvey`.
+    /// Which domains there are: a promise of an `answers::Survey`.
     ///
     /// # Errors
     /// Only when the runtime cannot make a promise.
-    #[napi(ts_return_type = "Promise<JsSurvey>")]
+    #[napi]
     pub fn survey<'env>(&self, env: &'env Env, question: QuestionOptions) -> Result<Object<'env>> {
-        let (answer, promise) = env.create_deferred()?;
-        let reply = deferred_reply(answer, JsSurvey::from);
-        self.hypervisor.survey(question.into(), reply);
-        Ok(promise)
+        self.question(env, question, Coordinator::survey)
     }
 
-    /// Definitions of surveyed domains: a promise of `JsDescription`s.
+    /// Definitions of surveyed domains: a promise of `answers::Description`s.
     ///
     /// # Errors
     /// Only when the runtime cannot make a promise.
-    #[napi(ts_return_type = "Promise<JsDescription[]>")]
-    #[allow(clippy::needless_pass_by_value, reason = "napi-rs hands arrays over by value")]
+    #[napi]
     pub fn describe<'env>(
         &self,
         env: &'env Env,
         question: QuestionOptions,
         handles: Uint32Array,
     ) -> Result<Object<'env>> {
-        let (answer, promise) = env.create_deferred()?;
-        let reply = deferred_reply(answer, |descriptions: Vec<Description>| {
-            descriptions.into_iter().map(JsDescription::from).collect::<Vec<_>>()
-        });
-        self.hypervisor.describe(question.into(), handles.to_vec(), reply);
-        Ok(promise)
+        let handles = handles.to_vec();
+        self.question(env, question, move |coordinator| coordinator.describe(&handles))
     }
 
-    /// The values of surveyed domains, in this order, and of the host: a promise of a `JsMeasurement`.
+    /// The values of surveyed domains, in this order, and of the host: a promise of an `answers::Measurement`.
     ///
     /// # Errors
     /// Only when the runtime cannot make a promise.
-    #[napi(ts_return_type = "Promise<JsMeasurement>")]
-    #[allow(clippy::needless_pass_by_value, reason = "napi-rs hands arrays over by value")]
+    #[napi]
     pub fn measure<'env>(
         &self,
         env: &'env Env,
         question: QuestionOptions,
         handles: Uint32Array,
     ) -> Result<Object<'env>> {
-        let (answer, promise) = env.create_deferred()?;
-        let reply = deferred_reply(answer, JsMeasurement::from);
-        self.hypervisor.measure(question.into(), handles.to_vec(), reply);
-        Ok(promise)
+        let handles = handles.to_vec();
+        self.question(env, question, move |coordinator| coordinator.measure(&handles))
     }
 
-    /// Says which devices a domain has, by target name.
+    /// Says which devices a domain has, by target name; of the interfaces, those of a virtual switch (vhost-user) apart.
     #[napi]
-    pub fn set_devices(&self, handle: u32, disks: Vec<String>, interfaces: Vec<String>) {
-        self.hypervisor.set_devices(handle, Devices { disks, interfaces });
+    pub fn set_devices(
+        &self,
+        handle: u32,
+        disks: Vec<String>,
+        interfaces: Vec<String>,
+        vhost_user: Vec<String>,
+    ) {
+        // No name in a definition holds a NUL byte.
+        let names = |texts: Vec<String>| texts.into_iter().flat_map(CString::new).collect();
+        let (disks, interfaces) = (names(disks), names(interfaces));
+        let devices = Arc::new(Devices { disks, interfaces, vhost_user: names(vhost_user) });
+        self.send(move |coordinator| drop(coordinator.devices.insert(handle, devices)));
     }
 
-    /// The state of the connection: a promise of a `JsStatus`.
+    /// The state of the connection: a promise of an `answers::Status`.
     ///
     /// # Errors
     /// Only when the runtime cannot make a promise.
-    #[napi(ts_return_type = "Promise<JsStatus>")]
+    #[napi]
     pub fn status<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
-        let (answer, promise) = env.create_deferred()?;
-        let reply = deferred_reply(answer, JsStatus::from);
-        self.hypervisor.status(reply);
-        Ok(promise)
+        self.ask(env, |coordinator| coordinator.status())
     }
 
     /// Closes the connection: a promise that is kept when libvirt has closed it, which may be never.
     ///
     /// # Errors
     /// Only when the runtime cannot make a promise.
-    #[napi(ts_return_type = "Promise<void>")]
+    #[napi]
     pub fn close<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         let (answer, promise) = env.create_deferred()?;
-        let reply = deferred_reply(answer, |()| ());
-        self.hypervisor.close(reply);
+        self.send(move |coordinator| coordinator.close(|| answer.resolve(|_| Ok(()))));
         Ok(promise)
     }
-}
 
-type Resolver<J> = Box<dyn FnOnce(Env) -> Result<J>>;
+    /// A promise of the answer to a question.
+    fn question<'env, T: ToNapiValue + Send + 'static>(
+        &self,
+        env: &'env Env,
+        wanted: QuestionOptions,
+        answer: impl FnOnce(&mut Coordinator) -> T + Send + 'static,
+    ) -> Result<Object<'env>> {
+        let question = Question::now(wanted);
+        self.ask(env, move |coordinator| {
+            coordinator.question = question;
+            answer(coordinator)
+        })
+    }
 
-/// A reply that keeps a promise. The conversion runs on the JavaScript thread.
-fn deferred_reply<T, J>(
-    answer: JsDeferred<J, Resolver<J>>,
-    convert: fn(T) -> J,
-) -> hypervisor::Reply<T>
-where
-    T: Send + 'static,
-    J: napi::bindgen_prelude::ToNapiValue + 'static,
-{
-    Box::new(move |value| answer.resolve(Box::new(move |_| Ok(convert(value)))))
-}
+    /// A promise of what `work` gives. A defect in it costs this one answer.
+    fn ask<'env, T: ToNapiValue + Send + 'static>(
+        &self,
+        env: &'env Env,
+        work: impl FnOnce(&mut Coordinator) -> T + Send + 'static,
+    ) -> Result<Object<'env>> {
+        let (answer, promise) = env.create_deferred()?;
+        self.send(move |coordinator| match caught(|| work(coordinator)) {
+            Ok(value) => answer.resolve(move |_| Ok(value)),
+            Err(defect) => answer.reject(failure(&defect)),
+        });
+        Ok(promise)
+    }
 
-impl From<QuestionOptions> for Question {
-    fn from(options: QuestionOptions) -> Self {
-        Self {
-            deadline: Instant::now() + milliseconds(options.timeout_milliseconds),
-            call_limit: milliseconds(options.call_timeout_milliseconds),
-            groups: options.groups,
-            domain_calls: options.domain_calls,
-            host_calls: options.host_calls,
-            inactive: options.inactive,
-        }
+    fn send(&self, command: impl FnOnce(&mut Coordinator) + Send + 'static) {
+        // The coordinator lives as long as this sender does.
+        let _ = self.commands.send(Box::new(command));
     }
 }
 
-/// Not a number, negative and absurdly large ones become the nearest sensible duration.
-fn milliseconds(value: f64) -> Duration {
-    const LONGEST: f64 = 3_600_000.0;
-    Duration::from_secs_f64(value.clamp(0.0, LONGEST).max(0.0) / 1_000.0)
+fn failure(reason: &impl ToString) -> Error {
+    Error::new(NapiStatus::GenericFailure, reason.to_string())
 }
 
-impl JsFailure {
-    fn new(error: LibvirtError, handle: Option<u32>, count: u32) -> Self {
-        Self {
-            call: error.call.to_string(),
-            code: error.code,
-            origin: error.origin,
-            message: error.message,
-            count,
-            handle,
-        }
-    }
+/// What `work` gives, or what was said of the defect that cost it.
+fn caught<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|cause: Box<dyn Any + Send>| {
+        let text = cause.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| cause.downcast_ref::<String>().cloned());
+        text.unwrap_or_else(|| String::from("a defect of the shim"))
+    })
 }
 
-impl From<Failure> for JsFailure {
-    fn from(failure: Failure) -> Self {
-        Self::new(failure.error, failure.handle, failure.count)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl From<Survey> for JsSurvey {
-    fn from(survey: Survey) -> Self {
-        Self {
-            failure: survey.failure.map(|error| JsFailure::new(error, None, 1)),
-            handles: survey.handles.into(),
-            appeared: survey
-                .appeared
-                .into_iter()
-                .map(|domain| JsAppeared {
-                    handle: domain.handle,
-                    uuid: domain.uuid,
-                    id: domain.id,
-                    name: domain.name,
-                })
-                .collect(),
-            changed: survey.changed.into(),
-        }
-    }
-}
-
-impl From<Description> for JsDescription {
-    fn from(description: Description) -> Self {
-        let handle = description.handle;
-        match description.definition {
-            Ok(xml) => Self { handle, xml: Some(xml), failure: None },
-            Err(error) => {
-                Self { handle, xml: None, failure: Some(JsFailure::new(error, Some(handle), 1)) }
-            }
-        }
-    }
-}
-
-impl From<Measurement> for JsMeasurement {
-    fn from(measurement: Measurement) -> Self {
-        Self {
-            verdicts: measurement.verdicts.into(),
-            offsets: measurement.offsets.into(),
-            fields: measurement.fields.into(),
-            values: measurement.values.into(),
-            text_offsets: measurement.text_offsets.into(),
-            text_fields: measurement.text_fields.into(),
-            texts: measurement.texts.into(),
-            dictionary_base: measurement.dictionary_base,
-            dictionary_strings: measurement.dictionary_strings,
-            entities: measurement.entities.into_iter().map(JsEntity::from).collect(),
-            failures: measurement.failures.into_iter().map(JsFailure::from).collect(),
-            call_times: measurement.call_times.into_iter().map(JsCallTime::from).collect(),
-        }
-    }
-}
-
-impl From<Entity> for JsEntity {
-    fn from(entity: Entity) -> Self {
-        let texts = entity.texts.into_iter().map(|(name, text)| (name.to_string(), text));
-        Self {
-            kind: entity.kind.to_string(),
-            texts: texts.collect(),
-            numbers: entity.numbers.into_iter().collect(),
-        }
-    }
-}
-
-impl From<(&'static str, CallTime)> for JsCallTime {
-    fn from((call, time): (&'static str, CallTime)) -> Self {
-        Self { call: call.to_string(), count: time.count, seconds: time.duration.as_secs_f64() }
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-impl From<Status> for JsStatus {
-    fn from(status: Status) -> Self {
-        let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        Self {
-            connected: status.connected,
-            connection_attempts: status.connections.attempts as f64,
-            connections_opened: status.connections.opened as f64,
-            connections_failed: status.connections.failed as f64,
-            connections_lost: status.connections.lost as f64,
-            abandoned_monitor_calls: narrow(status.abandoned.guarded),
-            abandoned_other_calls: narrow(status.abandoned.free),
-            quarantined: narrow(status.abandoned.subjects),
-        }
+    #[test]
+    fn a_defect_costs_one_answer_and_is_told() {
+        assert_eq!(caught(|| 7), Ok(7));
+        let (number, none) = (3, None::<u32>);
+        assert_eq!(caught(|| -> u32 { panic!("on purpose") }), Err(String::from("on purpose")));
+        assert_eq!(caught(|| -> u32 { panic!("number {number}") }), Err(String::from("number 3")));
+        assert!(caught(|| none.unwrap()).is_err());
+        assert_eq!(caught(|| 8), Ok(8));
     }
 }

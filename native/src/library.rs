@@ -1,15 +1,19 @@
 //! libvirt's client library, opened at run time, and its event loop.
 
 use std::error::Error;
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
 use std::ptr;
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use crate::bindings;
+use crate::threads::{self, lock};
 
 const FILE_NAME: &str = "libvirt.so.0";
+
+/// The first release with bulk statistics, as libvirt writes a version: 1.2.8.
+const OLDEST_VERSION: c_ulong = 1_002_008;
 
 /// How long the event loop rests at most. libvirt's keepalive messages are seconds apart.
 const MAXIMUM_REST: Duration = Duration::from_secs(1);
@@ -29,6 +33,13 @@ type ListCheckpoints = unsafe extern "C" fn(
     flags: c_uint,
 ) -> c_int;
 
+/// Source: libvirt-host.h.
+type GetVersion = unsafe extern "C" fn(
+    version: *mut c_ulong,
+    kind: *const c_char,
+    version_of_kind: *mut c_ulong,
+) -> c_int;
+
 static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
 
 /// Who wants the event loop to rest, and a signal when it is one less.
@@ -42,19 +53,19 @@ pub struct Rest(());
 /// back, which wakes the loop up both times and costs more than the call itself. Calls read what else comes on
 /// the socket; events wait for the loop.
 pub fn rest_event_loop() -> Rest {
-    *RESTS.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    *lock(&RESTS) += 1;
     Rest(())
 }
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        *RESTS.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        *lock(&RESTS) -= 1;
         REST_ENDED.notify_all();
     }
 }
 
 fn rest_while_wanted() {
-    let rests = RESTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let rests = lock(&RESTS);
     drop(REST_ENDED.wait_timeout_while(rests, MAXIMUM_REST, |rests| *rests > 0));
 }
 
@@ -74,6 +85,7 @@ fn open() -> Result<Library, String> {
     // declarations were generated from libvirt's headers, whose ABI has been stable since 0.x.
     let library =
         unsafe { libloading::Library::new(FILE_NAME) }.map_err(|error| reason_of(&error))?;
+    refuse_older(&library)?;
     // SAFETY: the type is the one of the header. It stays valid, for `api` keeps the library.
     let list_checkpoints = unsafe { library.get(c"virDomainListAllCheckpoints") };
     let list_checkpoints = list_checkpoints.ok().map(|symbol| *symbol);
@@ -91,21 +103,39 @@ fn open() -> Result<Library, String> {
         return Err(String::from("virEventRegisterDefaultImpl failed"));
     }
     let run = api.virEventRunDefaultImpl;
-    thread::Builder::new()
-        .name(String::from("libvirt-events"))
-        .spawn(move || {
-            loop {
-                rest_while_wanted();
-                // SAFETY: the default implementation was registered above and only this thread
-                // runs it. It blocks until there is something to do.
-                if unsafe { run() } < 0 {
-                    // Without the pause a loop that cannot poll would burn a core.
-                    thread::sleep(Duration::from_secs(1));
-                }
+    let serve = move || {
+        loop {
+            rest_while_wanted();
+            // SAFETY: the default implementation was registered above and only this thread runs it. It blocks until there
+            // is something to do.
+            if unsafe { run() } < 0 {
+                // Without the pause a loop that cannot poll would burn a core.
+                thread::sleep(Duration::from_secs(1));
             }
-        })
+        }
+    };
+    threads::start("libvirt-events", serve)
         .map_err(|error| format!("the event thread did not start: {error}"))?;
     Ok(Library { api, list_checkpoints })
+}
+
+/// Says what the system has and what is needed, where it would else be the first function that an old library lacks.
+fn refuse_older(library: &libloading::Library) -> Result<(), String> {
+    // SAFETY: the type is the one of the header, and the library stays loaded meanwhile.
+    let get_version = unsafe { library.get::<GetVersion>(c"virGetVersion") }
+        .map_err(|error| reason_of(&error))?;
+    let mut version = 0;
+    // SAFETY: the first argument is a place for the version; without the others it is asked for nothing else.
+    unsafe { get_version(&raw mut version, ptr::null(), ptr::null_mut()) };
+    if version >= OLDEST_VERSION {
+        return Ok(());
+    }
+    let spoken = |version| {
+        let (major, minor, patch) = (version / 1_000_000, version / 1_000 % 1_000, version % 1_000);
+        format!("{major}.{minor}.{patch}")
+    };
+    let (present, needed) = (spoken(version), spoken(OLDEST_VERSION));
+    Err(format!("this system has libvirt {present}, and {needed} or later is needed"))
 }
 
 /// What the system's loader said: the error itself only says which of its functions failed.
@@ -117,7 +147,6 @@ fn reason_of(error: &dyn Error) -> String {
 /// allocates and another frees leave holes in all of them.
 #[cfg(target_env = "gnu")]
 fn share_heap() {
-    use std::ffi::c_int;
     /// Source: malloc.h of glibc.
     const M_ARENA_MAX: c_int = -8;
     unsafe extern "C" {

@@ -3,16 +3,16 @@
 use std::ffi::{CStr, c_char, c_int};
 use std::slice;
 
-use crate::bindings;
+use crate::bindings::{self, virTypedParameter};
 use crate::dictionary::Dictionary;
 use crate::library::Library;
-use crate::row::Row;
+use crate::row::{Row, signed_to_double, to_double};
 
 /// Room for the parameters that a call writes. There may be texts among them, for libvirt adds the flag that allows them
 /// (`VIR_TYPED_PARAM_STRING_OKAY`) by itself; they are freed with it.
 pub struct Buffer {
     library: &'static Library,
-    parameters: [bindings::virTypedParameter; Self::ROOM as usize],
+    parameters: [virTypedParameter; Self::ROOM as usize],
 }
 
 impl Buffer {
@@ -22,19 +22,17 @@ impl Buffer {
 
     /// An empty one.
     pub fn new(library: &'static Library) -> Self {
-        // SAFETY: a structure of integers, pointers and doubles may be zero.
-        let empty: bindings::virTypedParameter = unsafe { std::mem::zeroed() };
-        Self { library, parameters: [empty; Self::ROOM as usize] }
+        Self { library, parameters: Default::default() }
     }
 
     /// Where a call may write `ROOM` parameters.
-    pub fn pointer(&mut self) -> bindings::virTypedParameterPtr {
+    pub fn pointer(&mut self) -> *mut virTypedParameter {
         self.parameters.as_mut_ptr()
     }
 
     /// The first `count` parameters, which a call has written.
-    pub fn first(&self, count: c_int) -> &[bindings::virTypedParameter] {
-        let count = usize::try_from(count).unwrap_or_default();
+    pub fn first(&self, count: impl TryInto<usize>) -> &[virTypedParameter] {
+        let count = count.try_into().unwrap_or_default();
         &self.parameters[..count.min(self.parameters.len())]
     }
 }
@@ -46,34 +44,25 @@ impl Drop for Buffer {
     }
 }
 
-/// The value of a parameter.
-pub enum Value<'a> {
-    /// A number or a truth value.
-    Number(f64),
-    /// A text.
-    Text(&'a [u8]),
-    /// Of a type that is not known, or no text.
-    Unknown,
-}
-
 /// All values, each under its own name.
-pub fn read_parameters(
-    dictionary: &mut Dictionary,
-    parameters: &[bindings::virTypedParameter],
-) -> Row {
-    let mut row = Row::default();
+pub fn read_parameters(dictionary: &mut Dictionary, parameters: &[virTypedParameter]) -> Row {
+    let mut row = Row::of(dictionary, numbers(parameters));
     for parameter in parameters {
-        match value_of(parameter) {
-            Value::Number(value) => row.number(dictionary, field_name(parameter), value),
-            Value::Text(text) => row.text(dictionary, field_name(parameter), text),
-            Value::Unknown => {}
+        if let Some(text) = text_of(parameter) {
+            row.text(dictionary, field_name(parameter), text);
         }
     }
     row
 }
 
+/// The numbers among parameters, by name.
+pub fn numbers(parameters: &[virTypedParameter]) -> impl Iterator<Item = (&[u8], f64)> {
+    let number = |parameter| Some((field_name(parameter), number_of(parameter)?));
+    parameters.iter().filter_map(number)
+}
+
 /// The name of a parameter.
-pub fn field_name(parameter: &bindings::virTypedParameter) -> &[u8] {
+fn field_name(parameter: &virTypedParameter) -> &[u8] {
     bytes_until_nul(&parameter.field)
 }
 
@@ -84,37 +73,32 @@ pub fn bytes_until_nul(field: &[c_char]) -> &[u8] {
     bytes.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
-/// The value of a parameter.
-pub fn value_of(parameter: &bindings::virTypedParameter) -> Value<'_> {
+/// The number, or the truth value, that a parameter has; none when it is neither, or its type is not known.
+fn number_of(parameter: &virTypedParameter) -> Option<f64> {
     let value = &parameter.value;
-    // SAFETY: `type_` tells which member of the union libvirt wrote, and a text that is not null ends with a NUL byte and
-    // is freed with its parameter.
+    // SAFETY: `type_` tells which member of the union libvirt wrote.
     unsafe {
         match parameter.type_.cast_unsigned() {
-            bindings::VIR_TYPED_PARAM_INT => Value::Number(f64::from(value.i)),
-            bindings::VIR_TYPED_PARAM_UINT => Value::Number(f64::from(value.ui)),
-            bindings::VIR_TYPED_PARAM_LLONG => Value::Number(signed_to_double(value.l)),
-            bindings::VIR_TYPED_PARAM_ULLONG => Value::Number(to_double(value.ul)),
-            bindings::VIR_TYPED_PARAM_DOUBLE => Value::Number(value.d),
-            bindings::VIR_TYPED_PARAM_BOOLEAN => Value::Number(f64::from(value.b)),
-            bindings::VIR_TYPED_PARAM_STRING if !value.s.is_null() => {
-                Value::Text(CStr::from_ptr(value.s).to_bytes())
-            }
-            _ => Value::Unknown,
+            bindings::VIR_TYPED_PARAM_INT => Some(f64::from(value.i)),
+            bindings::VIR_TYPED_PARAM_UINT => Some(f64::from(value.ui)),
+            bindings::VIR_TYPED_PARAM_LLONG => Some(signed_to_double(value.l)),
+            bindings::VIR_TYPED_PARAM_ULLONG => Some(to_double(value.ul)),
+            bindings::VIR_TYPED_PARAM_DOUBLE => Some(value.d),
+            bindings::VIR_TYPED_PARAM_BOOLEAN => Some(f64::from(value.b)),
+            _ => None,
         }
     }
 }
 
-/// The nearest double.
-#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
-pub fn to_double(value: u64) -> f64 {
-    value as f64
-}
-
-/// The nearest double.
-#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
-pub fn signed_to_double(value: i64) -> f64 {
-    value as f64
+/// The text that a parameter has; none when it is no text.
+fn text_of(parameter: &virTypedParameter) -> Option<&[u8]> {
+    if parameter.type_.cast_unsigned() != bindings::VIR_TYPED_PARAM_STRING {
+        return None;
+    }
+    // SAFETY: the type tells that libvirt wrote a text, or null.
+    let text = unsafe { parameter.value.s };
+    // SAFETY: it ends with a NUL byte and is freed with its parameter.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
 }
 
 #[cfg(test)]
@@ -125,8 +109,7 @@ mod tests {
     use crate::bindings::_virTypedParameter__bindgen_ty_1 as ParameterValue;
 
     fn parameter(name: &str, kind: u32) -> bindings::virTypedParameter {
-        // SAFETY: a structure of integers, pointers and doubles may be zero.
-        let mut parameter: bindings::virTypedParameter = unsafe { std::mem::zeroed() };
+        let mut parameter = bindings::virTypedParameter::default();
         for (slot, byte) in parameter.field.iter_mut().zip(name.bytes()) {
             *slot = c_char::from_ne_bytes([byte]);
         }
@@ -136,7 +119,7 @@ mod tests {
 
     #[test]
     fn every_type_of_parameter_is_read_and_unknown_ones_are_left_out() {
-        let mut dictionary = Dictionary::new(100);
+        let mut dictionary = Dictionary::default();
         let mut parameters = Vec::new();
         let mut add = |name: &str, kind: u32, value: ParameterValue| {
             let mut parameter = parameter(name, kind);
@@ -173,7 +156,7 @@ mod tests {
         buffer.parameters[0] = parameter("errs", bindings::VIR_TYPED_PARAM_INT);
         buffer.parameters[1] = parameter("format", bindings::VIR_TYPED_PARAM_STRING);
         buffer.parameters[1].value = ParameterValue { s: text };
-        assert!(matches!(value_of(&buffer.first(2)[1]), Value::Text(b"qcow2")));
+        assert_eq!(text_of(&buffer.first(2)[1]), Some(&b"qcow2"[..]));
         assert_eq!([-1, 0, 1, 17].map(|count| buffer.first(count).len()), [0, 0, 1, 16]);
         // SAFETY: as when it is dropped, which does it again.
         unsafe { (library.api.virTypedParamsClear)(buffer.pointer(), c_int::from(Buffer::ROOM)) };

@@ -28,7 +28,6 @@ impl Task for PasswordCheck {
 /// Says whether a password belongs to a bcrypt hash (`$2a$`, `$2b$` or `$2y$`). A malformed hash belongs to none.
 #[napi(ts_return_type = "Promise<boolean>")]
 #[must_use]
-#[allow(clippy::needless_pass_by_value)] // Node-API hands arguments over.
 pub fn verify_password(password: Uint8Array, hash: String) -> AsyncTask<PasswordCheck> {
     AsyncTask::new(PasswordCheck { password: password.to_vec(), hash })
 }

@@ -4,107 +4,126 @@
 //! at a deadline. The thread is then *abandoned*: it stays blocked until libvirt answers, another thread
 //! takes its place, and nothing more is asked about the same subject until it is back.
 //!
-//! A call that needs a guest's monitor holds one of the daemon's workers while it is out, and those are
-//! what everybody else on the host needs too. Such calls are *guarded*: abandoned and running ones together
-//! never exceed `maximum_abandoned`, and once that many are abandoned no further one is made. The daemon serves
-//! five requests of one connection at a time (`max_client_requests`) and does not even read keepalive messages
-//! beyond; so of one connection (a *lane*) at most four guarded calls are out. The fifth place is for calls that need
+//! While a call is out it may hold one of the daemon's workers, and those are what everybody else on the host needs too.
+//! So there are places, for running and abandoned calls together: `maximum_abandoned` for all of them, one more for those
+//! that need no guest, and one for the list of domains. Once a call without a guest is abandoned, the one more is for the
+//! host's calls, unless the abandoned one holds it. About one guest one call at most is out.
+//!
+//! The daemon serves five requests of one connection at a time (`max_client_requests`) and does not even read keepalive
+//! messages beyond; so of one connection (a *lane*) at most four calls are out. The fifth place is for calls that need
 //! nothing, and they take it only while an abandoned call holds another: the daemon's log warns of a client that is at
 //! its limit.
 //!
-//! Calls about the host need no guest, but they may hang for reasons of their own: a storage pool with its file server.
-//! Of one connection one of them is out at a time, on a thread besides the others', and it takes one of the four
-//! places; when it hangs, the others wait for another connection. So it costs nothing but itself.
-//!
-//! When a connection is lost its calls return, but the daemon's workers stay where they are. Such a call is
-//! *orphaned*: it counts as abandoned until the caller has found out that the guest answers again.
+//! When a connection is lost its calls return, but the daemon's workers stay where they are. A guest whose call was lost
+//! so is *orphaned*: it keeps its place until it answers in full or has gone. It may be asked, for that takes no other
+//! place: with NOWAIT libvirt leaves out what a worker is still at.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::host::HostCall;
+use crate::answers::Verdict;
+use crate::call_log::CallLog;
+use crate::call_times::CallTimes;
+use crate::connection::Run;
+use crate::reading::Reading;
+use crate::threads::{self, lock};
 
 /// What a task asks about. While a call about a subject is out that was given up, nothing that may hang likewise is asked
 /// about it: a hung monitor keeps only what needs the monitor from being asked, and any other call everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// One run of one domain: its UUID and its id on this host.
-    Domain([u8; 16], i32),
-    /// A connection as a whole, by its serial number.
-    Connection(u64),
-    /// Something of the host, whichever connection it is asked on.
-    Host(HostCall),
+    /// One run of one domain.
+    Domain(Run),
+    /// The list of domains, on the connection with this serial number.
+    List(u64),
+    /// Several domains at once, likewise.
+    Several(u64),
+    /// The daemon itself, likewise.
+    Daemon(u64),
+    /// Something of the host, by the bit that asks for it, whichever connection it is asked on.
+    Host(u32),
 }
 
-/// Whether a call can hold one of the daemon's workers for as long as a guest hangs.
+/// What has to answer. It says which place a call takes; the order is the one in which tasks are begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// The daemon answers by itself.
+    /// Every domain's lock, one after the other: the list of domains. Whoever asks sees to it that few are out.
+    List,
+    /// Nothing but the daemon.
     Nothing,
-    /// The guest's monitor (QMP) has to answer.
-    Monitor,
-    /// Something of the host besides its guests has to answer.
+    /// Something of the host besides its guests. One at a time, besides those that are abandoned.
     Host,
+    /// A virtual switch of the host. One at a time.
+    Switch,
+    /// The guest's monitor (QMP).
+    Monitor,
+    /// The job of a guest that is arriving by migration. One at a time.
+    Arrival,
 }
 
-/// How long a task may run before `on_quiet` is called; each time it is called that doubles.
+impl Need {
+    const ALL: [Self; 6] =
+        [Self::List, Self::Nothing, Self::Host, Self::Switch, Self::Monitor, Self::Arrival];
+
+    fn is_guest(self) -> bool {
+        matches!(self, Self::Monitor | Self::Arrival)
+    }
+
+    /// Whether it has a thread besides the `concurrency` ones, of which it takes one at a time.
+    fn has_own_thread(self) -> bool {
+        matches!(self, Self::List | Self::Host | Self::Switch)
+    }
+}
+
+/// How long the oldest task may run before `on_quiet` is called; each time it is called for it that doubles.
 const QUIET: Duration = Duration::from_millis(20);
 
 /// How many calls of one connection may be out, but for those that need nothing while one is abandoned.
 const LANE_LIMIT: usize = 4;
 
-/// What a piece of work gave.
-pub struct Answer<T> {
-    /// The result.
-    pub value: T,
-    /// Whether the connection was lost meanwhile, so that the daemon may still be at it.
-    pub is_lost: bool,
-}
-
-/// One piece of work.
-pub struct Task<T> {
+/// What a task asks, and under which bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
     /// What it asks about.
     pub subject: Subject,
     /// The connection it uses, by serial number.
     pub lane: u64,
-    /// What it needs.
+    /// What has to answer.
     pub need: Need,
+    /// How long it may run.
+    pub limit: Duration,
+}
+
+/// Makes calls, which it notes in the log.
+type Work = Box<dyn FnOnce(&CallLog) -> Reading + Send>;
+
+/// One piece of work.
+pub struct Task {
+    /// What it asks.
+    pub request: Request,
     /// The work; it runs on a thread of the pool.
-    pub work: Box<dyn FnOnce() -> Answer<T> + Send>,
+    pub work: Work,
 }
 
-/// How a task ended.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome<T> {
-    /// It returned in time.
-    Done(T),
-    /// It was asked, did not return in time and is abandoned.
-    Late,
-    /// It was not asked: an earlier call about the same subject is still out.
-    Quarantined,
-    /// It was not asked: the bound of abandoned calls or the deadline was reached first.
-    Withheld,
-}
-
-/// How long to wait.
+/// How long to wait for all tasks.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// For one task, from the moment it starts.
-    pub task: Duration,
-    /// For all of them.
-    pub all: Instant,
+    /// When no further task begins.
+    pub last_start: Instant,
+    /// When those that run are given up.
+    pub end: Instant,
 }
 
 /// What is out at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Abandoned {
-    /// Abandoned calls that hold a worker of the daemon.
-    pub guarded: usize,
+    /// Guests whose call is abandoned or lost: each may hold a worker of the daemon.
+    pub guests: usize,
     /// Other abandoned calls.
-    pub free: usize,
+    pub others: usize,
     /// Subjects that are not asked because of them.
     pub subjects: usize,
 }
@@ -124,66 +143,47 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    free: VecDeque<Ticket>,
-    host: VecDeque<Ticket>,
-    guarded: VecDeque<Ticket>,
+    /// By need.
+    queues: [VecDeque<Ticket>; Need::ALL.len()],
+    /// What is out, abandoned or not.
     running: Vec<Running>,
-    verdicts: Vec<Verdict>,
+    orphans: HashSet<Subject>,
+    /// The number of the first of the tasks that are waited for.
+    first: usize,
+    /// What these have found, once they have ended.
+    readings: Vec<Reading>,
     pending: usize,
-    guarded_running: usize,
-    abandoned_guarded: usize,
-    abandoned_free: usize,
-    abandoned_host: usize,
-    out: HashMap<Subject, Out>,
+    last_start: Option<Instant>,
     workers: usize,
-    next_ticket: u64,
     closed: bool,
 }
 
-#[derive(Default)]
-struct Out {
-    guarded: usize,
-    free: usize,
-    orphaned: usize,
-}
-
-impl Out {
-    fn is_empty(&self) -> bool {
-        self.guarded + self.free + self.orphaned == 0
-    }
-}
-
 struct Ticket {
-    number: u64,
-    index: usize,
-    subject: Subject,
-    lane: u64,
-    need: Need,
-    /// Returns whether the connection was lost.
-    run: Box<dyn FnOnce() -> bool + Send>,
+    number: usize,
+    task: Task,
+    log: Arc<CallLog>,
 }
 
 struct Running {
-    ticket: u64,
-    index: usize,
-    subject: Subject,
-    lane: u64,
-    need: Need,
+    number: usize,
+    request: Request,
+    log: Arc<CallLog>,
     since: Instant,
     abandoned: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Pending,
-    Returned,
-    Late,
-    Quarantined,
-    Withheld,
+impl Running {
+    fn is_guest(&self) -> bool {
+        self.request.need.is_guest()
+    }
+
+    fn due(&self) -> Instant {
+        self.since + self.request.limit
+    }
 }
 
 impl Pool {
-    /// A pool of `concurrency` threads, and one for the host, which start when there is work.
+    /// A pool of `concurrency` threads, and of some for calls that have their own, which start when there is work.
     pub fn new(concurrency: usize, maximum_abandoned: usize) -> Self {
         let shared = Shared {
             state: Mutex::default(),
@@ -195,95 +195,85 @@ impl Pool {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Runs the tasks and returns how each ended, in the same order. It returns when all have ended or the
-    /// limits are reached, whatever the tasks do.
+    /// Runs the tasks and returns what each has found, in the same order; a verdict says which were late, with what they had
+    /// found by then, and which were not asked. It returns when all have ended or the limits are reached, whatever the tasks do.
     ///
-    /// Tasks that need nothing run first, so that a hung guest costs no value that needs no monitor. Those about the
-    /// host come next.
-    /// `on_quiet` is called now and then while a task takes long; it must not block.
-    pub fn run<T: Send + 'static>(
+    /// They begin in the order of `Need`, so that a hung guest costs no value that needs no monitor.
+    /// `on_quiet` is called now and then while a task takes long; it must not block. What the calls took is added to `times`.
+    pub fn run(
         &self,
-        tasks: Vec<Task<T>>,
+        tasks: Vec<Task>,
         limits: Limits,
+        times: &mut CallTimes,
         on_quiet: &mut dyn FnMut(),
-    ) -> Vec<Outcome<T>> {
-        let results: Arc<Mutex<Vec<Option<T>>>> =
-            Arc::new(Mutex::new(tasks.iter().map(|_| None).collect()));
-        let mut state = self.shared.lock();
-        state.verdicts = vec![Verdict::Pending; tasks.len()];
+    ) -> Vec<Reading> {
+        let mut logs = Vec::with_capacity(tasks.len());
+        let mut state = lock(&self.shared.state);
+        state.readings.resize_with(tasks.len(), Reading::default);
         state.pending = tasks.len();
-        for (index, task) in tasks.into_iter().enumerate() {
-            if state.is_out(task.subject, task.need) {
-                state.settle(index, Verdict::Quarantined);
-                continue;
-            }
-            let results = Arc::clone(&results);
-            let work = task.work;
-            let run = Box::new(move || {
-                let Answer { value, is_lost } = work();
-                if let Some(slot) = lock(&results).get_mut(index) {
-                    *slot = Some(value);
-                }
-                is_lost
-            });
-            let ticket = Ticket {
-                number: state.next_ticket,
-                index,
-                subject: task.subject,
-                lane: task.lane,
-                need: task.need,
-                run,
-            };
-            state.next_ticket += 1;
-            match task.need {
-                Need::Nothing => state.free.push_back(ticket),
-                Need::Host => state.host.push_back(ticket),
-                Need::Monitor => state.guarded.push_back(ticket),
+        state.last_start = Some(limits.last_start);
+        for (number, task) in (state.first..).zip(tasks) {
+            let (request, log) = (task.request, Arc::<CallLog>::default());
+            logs.push((Arc::clone(&log), request.limit));
+            if state.is_quarantined(request) {
+                state.settle(number, Reading::of(Verdict::Quarantined));
+            } else {
+                state.queues[request.need as usize].push_back(Ticket { number, task, log });
             }
         }
-        let state = self.wait(state, limits, on_quiet);
-        let verdicts = state.verdicts.clone();
+        let mut state = self.wait(state, limits, on_quiet);
+        state.first += logs.len();
+        let readings = mem::take(&mut state.readings);
         drop(state);
-        let mut results = lock(&results);
-        verdicts
-            .into_iter()
-            .zip(results.drain(..))
-            .map(|(verdict, result)| match (verdict, result) {
-                (Verdict::Returned, Some(result)) => Outcome::Done(result),
-                (Verdict::Quarantined, _) => Outcome::Quarantined,
-                (Verdict::Withheld, _) => Outcome::Withheld,
-                // A task that returned without a result panicked; its value is as lost as a late one.
-                _ => Outcome::Late,
-            })
-            .collect()
+        for (log, limit) in logs {
+            times.count(log.close(limit, limits.end));
+        }
+        readings
     }
 
     /// What is out at the moment.
     pub fn abandoned(&self) -> Abandoned {
-        let state = self.shared.lock();
+        let state = lock(&self.shared.state);
+        let given_up = || state.running.iter().filter(|one| one.abandoned);
         Abandoned {
-            guarded: state.abandoned_guarded,
-            free: state.abandoned_free + state.abandoned_host,
-            subjects: state.out.len(),
+            guests: state.guests(|one| one.abandoned),
+            others: given_up().filter(|one| !one.is_guest()).count(),
+            subjects: given_up().map(|one| one.request.subject).collect::<HashSet<_>>().len(),
         }
     }
 
-    /// The subjects of orphaned calls.
-    pub fn orphans(&self) -> Vec<Subject> {
-        let state = self.shared.lock();
-        let orphans = state.out.iter().filter(|(_, out)| out.orphaned > 0);
-        orphans.map(|(subject, _)| *subject).collect()
+    /// Whether calls are abandoned on a connection: about a guest, or for this long.
+    pub fn is_troubled(&self, lane: u64, age: Duration) -> bool {
+        let state = lock(&self.shared.state);
+        let mut abandoned = state.out(lane).filter(|one| one.abandoned);
+        abandoned.any(|one| one.is_guest() || one.since.elapsed() >= age)
     }
 
-    /// Takes the orphaned calls of a subject off the books: the daemon is no longer at them.
-    pub fn release(&self, subject: Subject) {
-        let mut state = self.shared.lock();
-        let Some(out) = state.out.get_mut(&subject) else { return };
-        let released = std::mem::take(&mut out.orphaned);
-        if out.is_empty() {
-            state.out.remove(&subject);
+    /// Whether abandoned calls leave a connection no place for a guest's.
+    pub fn is_full(&self, lane: u64) -> bool {
+        lock(&self.shared.state).out(lane).filter(|one| one.abandoned).count() >= LANE_LIMIT
+    }
+
+    /// Since when lists of domains are out, and on which connections.
+    pub fn lists(&self) -> Vec<(u64, Instant)> {
+        let state = lock(&self.shared.state);
+        let lists = state.running.iter().filter(|one| one.request.need == Need::List);
+        lists.map(|one| (one.request.lane, one.since)).collect()
+    }
+
+    /// Says that what hangs on a connection hangs with it: whom a call is about may be asked on another. A guest's call may
+    /// hang with the guest all the same.
+    pub fn blame_connection(&self, lane: u64) {
+        for running in &mut lock(&self.shared.state).running {
+            if running.request.lane == lane && running.abandoned && !running.is_guest() {
+                running.request.subject = Subject::Daemon(lane);
+            }
         }
-        state.abandoned_guarded -= released;
+    }
+
+    /// Takes the orphans off the books that are not there any more.
+    pub fn keep_orphans(&self, is_present: impl Fn(Subject) -> bool) {
+        lock(&self.shared.state).orphans.retain(|&subject| is_present(subject));
     }
 
     fn wait<'a>(
@@ -292,49 +282,46 @@ impl Pool {
         limits: Limits,
         on_quiet: &mut dyn FnMut(),
     ) -> MutexGuard<'a, State> {
-        let maximum = self.shared.maximum_abandoned;
-        let mut quiet = QUIET;
+        let (mut quiet, mut oldest) = (QUIET, None);
         loop {
-            state.abandon_overdue(limits);
-            state.withhold(maximum);
             let now = Instant::now();
-            if now >= limits.all {
-                state.give_up();
-            }
+            state.abandon_overdue(now, limits.end);
+            state.withhold(now >= limits.last_start, &self.shared);
             if state.pending == 0 {
                 return state;
             }
             self.staff(&mut state);
-            self.shared.work.notify_all();
-            let oldest = state.oldest_running();
+            // Whoever is woken up for nothing costs as much as half a call.
+            for _ in 0..state.queued().min(state.workers) {
+                self.shared.work.notify_one();
+            }
+            let waited_for = || state.running.iter().filter(|one| !one.abandoned);
+            let before = mem::replace(&mut oldest, waited_for().map(|one| one.since).min());
+            if oldest != before {
+                quiet = QUIET;
+            }
             if oldest.is_some_and(|since| now.duration_since(since) >= quiet) {
                 on_quiet();
                 quiet *= 2;
             }
-            // A task that has not started yet is looked at again soon.
-            let oldest = oldest.unwrap_or(now);
-            let until = (oldest + limits.task).min(oldest.max(now) + quiet).min(limits.all);
-            let pause = until.saturating_duration_since(now);
-            state = self
-                .shared
-                .progress
-                .wait_timeout(state, pause)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            let due = waited_for().map(Running::due).min().unwrap_or(limits.end);
+            // A task that has not started yet is looked at soon.
+            let until = due.min(limits.end).min(now + QUIET);
+            state = threads::wait(&self.shared.progress, state, until);
         }
     }
 
     /// Starts the threads that are missing and have something to do.
     fn staff(&self, state: &mut State) {
-        let host =
-            usize::from(!state.host.is_empty() || state.running(|one| one.need == Need::Host) > 0);
-        let wanted = (self.shared.concurrency + host).min(state.pending);
+        let own = Need::ALL.into_iter().filter(|&need| {
+            let is_running =
+                state.running.iter().any(|one| one.request.need == need && !one.abandoned);
+            need.has_own_thread() && (is_running || !state.queues[need as usize].is_empty())
+        });
+        let wanted = (self.shared.concurrency + own.count()).min(state.pending);
         while state.workers < wanted {
             let shared = Arc::clone(&self.shared);
-            let started = thread::Builder::new()
-                .name(String::from("libvirt-call"))
-                .spawn(move || shared.serve());
-            if started.is_err() {
+            if threads::start("libvirt-call", move || shared.serve()).is_err() {
                 // No more threads on this host now: the present ones carry on, or the deadline ends it.
                 return;
             }
@@ -345,36 +332,34 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
+        lock(&self.shared.state).closed = true;
         self.shared.work.notify_all();
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
     /// A worker's life: it ends when the pool is closed or its place was taken while it was stuck.
     fn serve(&self) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         loop {
             if state.closed {
                 return;
             }
-            let Some(ticket) = state.take(self.concurrency, self.maximum_abandoned) else {
+            let Some(ticket) = state.take(self) else {
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            drop(state);
-            if ticket.need == Need::Host {
+            let Ticket { number, task: Task { request, work }, log } = ticket;
+            if request.need.has_own_thread() && state.queued() > 0 {
                 // The place among the others that this worker had is free for one that waits.
-                self.work.notify_all();
+                self.work.notify_one();
             }
+            drop(state);
             // A panic is a defect, but it must not take the thread's place in the books with it.
-            let is_lost = catch_unwind(AssertUnwindSafe(ticket.run)).unwrap_or(false);
-            state = self.lock();
-            let was_abandoned = state.finish(ticket.number, is_lost);
+            let reading = catch_unwind(AssertUnwindSafe(|| work(&log)));
+            let reading = reading.unwrap_or_else(|_| Reading::of(Verdict::Late));
+            state = lock(&self.state);
+            let was_abandoned = state.finish(number, reading);
             if state.pending == 0 || was_abandoned {
                 self.progress.notify_all();
             }
@@ -387,197 +372,132 @@ impl Shared {
 }
 
 impl State {
-    fn is_out(&self, subject: Subject, need: Need) -> bool {
-        self.out.get(&subject).is_some_and(|out| match need {
-            Need::Nothing | Need::Host => out.free > 0,
-            Need::Monitor => !out.is_empty(),
-        })
+    fn is_quarantined(&self, Request { subject, need, .. }: Request) -> bool {
+        let mut given_up = self.running.iter().filter(|one| one.abandoned);
+        given_up.any(|one| one.request.subject == subject && (need.is_guest() || !one.is_guest()))
     }
 
-    fn settle(&mut self, index: usize, verdict: Verdict) {
-        self.verdicts[index] = verdict;
+    fn queued(&self) -> usize {
+        self.queues.iter().map(VecDeque::len).sum()
+    }
+
+    fn settle(&mut self, number: usize, reading: Reading) {
+        self.readings[number - self.first] = reading;
         self.pending -= 1;
     }
 
-    fn take(&mut self, concurrency: usize, maximum: usize) -> Option<Ticket> {
-        let has_place = self.running(|one| one.need != Need::Host) < concurrency;
-        let ticket = if has_place
-            && self.abandoned_free < maximum
-            && let Some(ticket) = self.free.front()
-            && (self.has_room(ticket.lane) || self.is_troubled(ticket.lane))
-        {
-            self.free.pop_front()?
-        } else if let Some(ticket) = self.host.front()
-            && self.has_room(ticket.lane)
-            && !self.out(ticket.lane).any(|one| one.need == Need::Host)
-        {
-            self.host.pop_front()?
-        } else if has_place
-            && self.abandoned_guarded + self.guarded_running < maximum
-            && self.has_room(self.guarded.front()?.lane)
-        {
-            self.guarded.pop_front()?
-        } else {
+    /// The next task that may begin.
+    fn take(&mut self, bounds: &Shared) -> Option<Ticket> {
+        if self.last_start.is_none_or(|last| Instant::now() >= last) {
             return None;
-        };
-        if ticket.need == Need::Monitor {
-            self.guarded_running += 1;
         }
-        self.running.push(Running {
-            ticket: ticket.number,
-            index: ticket.index,
-            subject: ticket.subject,
-            lane: ticket.lane,
-            need: ticket.need,
-            since: Instant::now(),
-            abandoned: false,
-        });
+        let may_begin = |need: &Need| {
+            let first = self.queues[*need as usize].front();
+            first.is_some_and(|ticket| self.has_place(ticket.task.request, bounds, |_| true))
+        };
+        let need = Need::ALL.into_iter().find(may_begin)?;
+        let ticket = self.queues[need as usize].pop_front()?;
+        let (number, request, log) = (ticket.number, ticket.task.request, Arc::clone(&ticket.log));
+        let since = Instant::now();
+        self.running.push(Running { number, request, log, since, abandoned: false });
         Some(ticket)
     }
 
-    /// How many tasks are run and waited for, of those that `counts` says.
-    fn running(&self, counts: impl Fn(&Running) -> bool) -> usize {
-        self.running.iter().filter(|one| !one.abandoned && counts(one)).count()
+    /// Whether a task may begin beside those that are out and count.
+    fn has_place(
+        &self,
+        Request { subject, lane, need, .. }: Request,
+        bounds: &Shared,
+        counts: impl Fn(&Running) -> bool,
+    ) -> bool {
+        let counting = || self.running.iter().filter(|one| counts(one));
+        let mut alike = counting().filter(|one| one.request.need == need);
+        let on_lane = || counting().filter(|one| one.request.lane == lane);
+        let others = || counting().filter(|one| !one.is_guest() && one.request.need != Need::List);
+        let at_work = counting().filter(|one| !one.abandoned && !one.request.need.has_own_thread());
+        let is_given_up = |one: &Running| one.abandoned;
+        let is_alone = match need {
+            Need::Host => alike.all(is_given_up),
+            Need::Switch | Need::Arrival => alike.next().is_none(),
+            _ => true,
+        };
+        let has_thread = need.has_own_thread() || at_work.count() < bounds.concurrency;
+        let has_room =
+            on_lane().count() < LANE_LIMIT || !need.is_guest() && on_lane().any(is_given_up);
+        let guests = self.guests(&counts);
+        let (held, maximum) = (guests + others().count(), bounds.maximum_abandoned);
+        // When calls without a guest hang, the one place more is the host's.
+        let is_roomy = held < maximum || held == maximum && !others().any(is_given_up);
+        let is_within_bounds = match need {
+            Need::List => true,
+            Need::Monitor | Need::Arrival => {
+                self.orphans.contains(&subject) || guests < maximum && is_roomy
+            }
+            Need::Nothing => is_roomy,
+            Need::Host | Need::Switch => held <= maximum,
+        };
+        is_alone && has_thread && has_room && is_within_bounds
+    }
+
+    /// How many guests hold places, of those whose call counts.
+    fn guests(&self, counts: impl Fn(&Running) -> bool) -> usize {
+        let running = || self.running.iter().filter(|one| one.is_guest() && counts(one));
+        let is_running = |orphan| running().any(|one| one.request.subject == orphan);
+        running().count() + self.orphans.iter().filter(|&&orphan| !is_running(orphan)).count()
     }
 
     /// What is out on a connection.
     fn out(&self, lane: u64) -> impl Iterator<Item = &Running> {
-        self.running.iter().filter(move |one| one.lane == lane)
-    }
-
-    /// Whether a connection may have another call out.
-    fn has_room(&self, lane: u64) -> bool {
-        self.out(lane).count() < LANE_LIMIT
-    }
-
-    /// Whether an abandoned call holds a place of a connection.
-    fn is_troubled(&self, lane: u64) -> bool {
-        self.out(lane).any(|one| one.abandoned)
+        self.running.iter().filter(move |one| one.request.lane == lane)
     }
 
     /// Books a call that has returned; true when it had been abandoned.
-    fn finish(&mut self, ticket: u64, is_lost: bool) -> bool {
-        let position = self.running.iter().position(|running| running.ticket == ticket);
-        let running = self.running.swap_remove(position.expect("a running ticket is on the list"));
-        match (running.need, running.abandoned) {
-            (Need::Nothing | Need::Host, false) => {}
-            (Need::Nothing, true) => {
-                self.abandoned_free -= 1;
-                self.out.entry(running.subject).or_default().free -= 1;
-            }
-            (Need::Host, true) => {
-                self.abandoned_host -= 1;
-                self.out.entry(running.subject).or_default().free -= 1;
-            }
-            (Need::Monitor, false) => self.guarded_running -= 1,
-            (Need::Monitor, true) => {
-                self.abandoned_guarded -= 1;
-                self.out.entry(running.subject).or_default().guarded -= 1;
-            }
-        }
-        if is_lost && running.need == Need::Monitor {
-            self.abandoned_guarded += 1;
-            self.out.entry(running.subject).or_default().orphaned += 1;
-        }
-        if self.out.get(&running.subject).is_some_and(Out::is_empty) {
-            self.out.remove(&running.subject);
+    fn finish(&mut self, number: usize, reading: Reading) -> bool {
+        let position = self.running.iter().position(|one| one.number == number);
+        let running = self.running.swap_remove(position.expect("what runs is on the list"));
+        if running.is_guest() && reading.is_lost {
+            self.orphans.insert(running.request.subject);
+        } else if running.is_guest() && reading.is_whole() {
+            self.orphans.remove(&running.request.subject);
         }
         if !running.abandoned {
-            self.settle(running.index, Verdict::Returned);
+            self.settle(number, reading);
         }
         running.abandoned
     }
 
-    fn abandon(&mut self, position: usize) {
-        let running = &mut self.running[position];
-        running.abandoned = true;
-        let (index, need) = (running.index, running.need);
-        let out = self.out.entry(running.subject).or_default();
-        match need {
-            Need::Nothing => {
-                out.free += 1;
-                self.abandoned_free += 1;
-            }
-            Need::Host => {
-                out.free += 1;
-                self.abandoned_host += 1;
-            }
-            Need::Monitor => {
-                out.guarded += 1;
-                self.abandoned_guarded += 1;
-                self.guarded_running -= 1;
-            }
-        }
-        self.workers -= 1;
-        self.settle(index, Verdict::Late);
-    }
-
-    fn abandon_overdue(&mut self, limits: Limits) {
-        let now = Instant::now();
+    fn abandon_overdue(&mut self, now: Instant, end: Instant) {
         for position in 0..self.running.len() {
-            let running = &self.running[position];
-            if !running.abandoned && now >= (running.since + limits.task).min(limits.all) {
-                self.abandon(position);
+            let running = &mut self.running[position];
+            if !running.abandoned && now >= running.due().min(end) {
+                running.abandoned = true;
+                let (number, mut reading) = (running.number, running.log.take_reading());
+                reading.judge(Verdict::Late);
+                self.workers -= 1;
+                self.settle(number, reading);
             }
         }
     }
 
-    /// Drops the queued tasks that the bound no longer lets through.
-    fn withhold(&mut self, maximum: usize) {
-        if self.abandoned_free >= maximum {
-            while let Some(ticket) = self.free.pop_front() {
-                self.settle(ticket.index, Verdict::Withheld);
+    /// Drops the queued tasks for which there is no time, or which abandoned calls leave no place.
+    fn withhold(&mut self, is_over: bool, bounds: &Shared) {
+        for need in Need::ALL {
+            let queue = mem::take(&mut self.queues[need as usize]);
+            let is_stuck = |ticket: &Ticket| {
+                is_over || !self.has_place(ticket.task.request, bounds, |one| one.abandoned)
+            };
+            // Whoever is first speaks for all, but for orphans, which have their places already.
+            let (stuck, rest) = if queue.front().is_some_and(is_stuck) {
+                queue.into_iter().partition(is_stuck)
+            } else {
+                (VecDeque::new(), queue)
+            };
+            for ticket in stuck {
+                self.settle(ticket.number, Reading::of(Verdict::Withheld));
             }
-        }
-        let is_stuck = self.host.front().is_some_and(|ticket| {
-            self.is_lane_full(ticket.lane)
-                || self.out(ticket.lane).any(|one| one.abandoned && one.need == Need::Host)
-        });
-        if is_stuck {
-            while let Some(ticket) = self.host.pop_front() {
-                self.settle(ticket.index, Verdict::Withheld);
-            }
-        }
-        let is_full = self.guarded.front().is_some_and(|ticket| self.is_lane_full(ticket.lane));
-        if self.abandoned_guarded >= maximum || is_full {
-            while let Some(ticket) = self.guarded.pop_front() {
-                self.settle(ticket.index, Verdict::Withheld);
-            }
+            self.queues[need as usize] = rest;
         }
     }
-
-    /// Whether the abandoned calls of a connection leave no place.
-    fn is_lane_full(&self, lane: u64) -> bool {
-        self.out(lane).filter(|one| one.abandoned).count() >= LANE_LIMIT
-    }
-
-    /// The next task of any kind.
-    fn next(&mut self) -> Option<Ticket> {
-        let queues = [&mut self.free, &mut self.host, &mut self.guarded];
-        queues.into_iter().find_map(VecDeque::pop_front)
-    }
-
-    fn give_up(&mut self) {
-        while let Some(ticket) = self.next() {
-            self.settle(ticket.index, Verdict::Withheld);
-        }
-        for position in 0..self.running.len() {
-            if !self.running[position].abandoned {
-                self.abandon(position);
-            }
-        }
-    }
-
-    /// Since when the oldest of the tasks that are waited for has been running.
-    fn oldest_running(&self) -> Option<Instant> {
-        let waited_for = self.running.iter().filter(|running| !running.abandoned);
-        waited_for.map(|running| running.since).min()
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // The state is consistent at every point where a panic could happen, so poison says nothing.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -585,26 +505,50 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread;
+
+    use crate::row::Row;
 
     fn domain(number: u8) -> Subject {
-        Subject::Domain([number; 16], i32::from(number))
+        Subject::Domain(Run { uuid: [number; 16], id: i32::from(number) })
     }
 
-    fn task(
-        subject: Subject,
-        need: Need,
-        work: impl FnOnce() -> u32 + Send + 'static,
-    ) -> Task<u32> {
-        let work = Box::new(move || Answer { value: work(), is_lost: false });
-        Task { subject, lane: 1, need, work }
+    /// How a task ended, with the number that it gave.
+    #[derive(Debug, PartialEq)]
+    enum Outcome {
+        Done(u32),
+        Late,
+        Quarantined,
+        Withheld,
     }
 
-    fn quick(subject: Subject, need: Need, value: u32) -> Task<u32> {
+    impl Outcome {
+        fn of(reading: &Reading) -> Self {
+            match reading.verdict {
+                Verdict::Late => Self::Late,
+                Verdict::Quarantined => Self::Quarantined,
+                Verdict::Withheld => Self::Withheld,
+                _ => Self::Done(reading.row.numbers[0].0),
+            }
+        }
+    }
+
+    fn given(number: u32) -> Reading {
+        let row = Row { numbers: vec![(number, 0.0)], texts: Vec::new() };
+        Reading { row, ..Reading::default() }
+    }
+
+    fn task(subject: Subject, need: Need, work: impl FnOnce() -> u32 + Send + 'static) -> Task {
+        let request = Request { subject, lane: 1, need, limit: Duration::ZERO };
+        Task { request, work: Box::new(move |_| given(work())) }
+    }
+
+    fn quick(subject: Subject, need: Need, value: u32) -> Task {
         task(subject, need, move || value)
     }
 
     /// A task that hangs until the returned sender is dropped.
-    fn hanging(subject: Subject, need: Need) -> (Task<u32>, Sender<()>) {
+    fn hanging(subject: Subject, need: Need) -> (Task, Sender<()>) {
         let (release, blocked): (Sender<()>, Receiver<()>) = channel();
         let hang = move || {
             let _ = blocked.recv();
@@ -621,7 +565,7 @@ mod tests {
     }
 
     impl Crowd {
-        fn task(&self, subject: Subject, need: Need) -> Task<u32> {
+        fn task(&self, subject: Subject, need: Need) -> Task {
             let (now, most) = (Arc::clone(&self.now), Arc::clone(&self.most));
             task(subject, need, move || {
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -636,15 +580,18 @@ mod tests {
         }
     }
 
-    fn limits(task: u64, all: u64) -> Limits {
-        Limits {
-            task: Duration::from_millis(task),
-            all: Instant::now() + Duration::from_millis(all),
-        }
+    /// For one task and for all of them, in milliseconds.
+    fn limits(task: u64, all: u64) -> (Duration, Limits) {
+        let end = Instant::now() + Duration::from_millis(all);
+        (Duration::from_millis(task), Limits { last_start: end, end })
     }
 
-    fn run(pool: &Pool, tasks: Vec<Task<u32>>, limits: Limits) -> Vec<Outcome<u32>> {
-        pool.run(tasks, limits, &mut || {})
+    fn run(pool: &Pool, mut tasks: Vec<Task>, (limit, limits): (Duration, Limits)) -> Vec<Outcome> {
+        for task in &mut tasks {
+            task.request.limit = limit;
+        }
+        let readings = pool.run(tasks, limits, &mut CallTimes::default(), &mut || {});
+        readings.iter().map(Outcome::of).collect()
     }
 
     fn settle(pool: &Pool) {
@@ -671,7 +618,7 @@ mod tests {
             vec![hung, quick(domain(2), Need::Monitor, 2), quick(domain(3), Need::Nothing, 3)];
         let outcomes = run(&pool, tasks, limits(30, 5_000));
         assert_eq!(outcomes, [Outcome::Late, Outcome::Done(2), Outcome::Done(3)]);
-        assert_eq!(pool.abandoned(), Abandoned { guarded: 1, free: 0, subjects: 1 });
+        assert_eq!(pool.abandoned(), Abandoned { guests: 1, others: 0, subjects: 1 });
 
         let again = vec![quick(domain(1), Need::Monitor, 1), quick(domain(1), Need::Nothing, 4)];
         let outcomes = run(&pool, again, limits(5_000, 5_000));
@@ -684,6 +631,27 @@ mod tests {
     }
 
     #[test]
+    fn a_task_that_hangs_keeps_what_it_has_found() {
+        let pool = Pool::new(1, 5);
+        let (release, blocked): (Sender<()>, Receiver<()>) = channel();
+        let work = move |log: &CallLog| {
+            log.reading().row.numbers.push((7, 0.5));
+            log.reading().judge(Verdict::Failed);
+            let _ = blocked.recv();
+            log.reading().row.numbers.push((8, 0.5));
+            log.take_reading()
+        };
+        let (limit, limits) = limits(30, 5_000);
+        let request = Request { subject: domain(1), lane: 1, need: Need::Monitor, limit };
+        let tasks = vec![Task { request, work: Box::new(work) }];
+        let readings = pool.run(tasks, limits, &mut CallTimes::default(), &mut || {});
+        drop(release);
+        assert_eq!(readings[0].verdict, Verdict::Late);
+        assert_eq!(readings[0].row.numbers, [(7, 0.5)]);
+        settle(&pool);
+    }
+
+    #[test]
     fn at_the_bound_nothing_guarded_is_asked_and_free_tasks_go_on() {
         let pool = Pool::new(4, 5);
         let mut releases = Vec::new();
@@ -692,13 +660,13 @@ mod tests {
                 (0..30).map(|number| hanging(domain(number), Need::Monitor)).unzip();
             releases.extend(senders);
             for task in &mut tasks {
-                task.lane = lane;
+                task.request.lane = lane;
             }
             let outcomes = run(&pool, tasks, limits(30, 5_000));
             let late = outcomes.iter().filter(|outcome| **outcome == Outcome::Late).count();
             assert_eq!(late, if lane == 1 { LANE_LIMIT } else { 5 - LANE_LIMIT });
         }
-        assert_eq!(pool.abandoned(), Abandoned { guarded: 5, free: 0, subjects: 5 });
+        assert_eq!(pool.abandoned(), Abandoned { guests: 5, others: 0, subjects: 5 });
 
         let again = vec![quick(domain(99), Need::Monitor, 1), quick(domain(1), Need::Nothing, 2)];
         let outcomes = run(&pool, again, limits(5_000, 5_000));
@@ -723,26 +691,89 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_lost_its_connection_is_out_until_it_is_released() {
+    fn a_guest_whose_call_was_lost_keeps_its_place_until_it_answers_in_full_or_has_gone() {
         let pool = Pool::new(2, 2);
-        let lost = |number| Task {
-            subject: domain(number),
-            lane: 1,
-            need: Need::Monitor,
-            work: Box::new(|| Answer { value: 0, is_lost: true }),
+        let asked = |number, is_lost, is_whole| {
+            let verdict = if is_whole { Verdict::Complete } else { Verdict::Busy };
+            let reading = Reading { verdict, is_lost, ..given(7) };
+            let work = Box::new(move |_: &CallLog| reading);
+            Task { work, ..quick(domain(number), Need::Monitor, 0) }
         };
-        run(&pool, vec![lost(1), lost(2)], limits(5_000, 5_000));
-        assert_eq!(pool.abandoned(), Abandoned { guarded: 2, free: 0, subjects: 2 });
-        let again = || vec![quick(domain(1), Need::Monitor, 1), quick(domain(3), Need::Monitor, 3)];
-        let outcomes = run(&pool, again(), limits(5_000, 5_000));
-        assert_eq!(outcomes, [Outcome::Quarantined, Outcome::Withheld]);
-        assert_eq!(pool.orphans().len(), 2);
-        pool.release(domain(1));
-        pool.release(domain(1));
-        let outcomes = run(&pool, again(), limits(5_000, 5_000));
-        assert_eq!(outcomes, [Outcome::Done(1), Outcome::Done(3)]);
-        pool.release(domain(2));
+        run(&pool, vec![asked(1, true, false), asked(2, true, false)], limits(5_000, 5_000));
+        assert_eq!(pool.abandoned(), Abandoned { guests: 2, others: 0, subjects: 0 });
+        // It may be asked itself, for that takes no other place.
+        let again = |is_whole| vec![asked(1, false, is_whole), asked(3, false, true)];
+        for _ in 0..2 {
+            let outcomes = run(&pool, again(false), limits(5_000, 5_000));
+            assert_eq!(outcomes, [Outcome::Done(7), Outcome::Withheld]);
+        }
+        run(&pool, again(true), limits(5_000, 5_000));
+        let outcomes = run(&pool, again(true), limits(5_000, 5_000));
+        assert_eq!(outcomes, [7, 7].map(Outcome::Done));
+        pool.keep_orphans(|subject| subject == domain(2));
+        assert_eq!(pool.abandoned().guests, 1);
+        pool.keep_orphans(|_| false);
         assert_eq!(pool.abandoned(), Abandoned::default());
+    }
+
+    #[test]
+    fn running_and_abandoned_calls_hold_no_more_places_than_there_are() {
+        let pool = Pool::new(20, 5);
+        let mut releases = Vec::new();
+        let needs = [Need::Monitor, Need::Nothing, Need::Host, Need::List, Need::Arrival];
+        for number in 0..40 {
+            let need = needs[usize::from(number) % needs.len()];
+            // The caller sees to it that there are few lists.
+            if need == Need::List && pool.lists().len() == 1 {
+                continue;
+            }
+            let (mut task, release) = hanging(domain(number), need);
+            task.request.lane = u64::from(number);
+            releases.push(release);
+            run(&pool, vec![task], limits(5, 5_000));
+        }
+        let Abandoned { guests, others, .. } = pool.abandoned();
+        // One place is for other calls and one for the list.
+        assert_eq!(guests + others, 5 + 2);
+        assert!(others >= 2, "{others}");
+        drop(releases);
+        settle(&pool);
+    }
+
+    #[test]
+    fn at_most_one_guest_that_arrives_and_one_switch_are_asked_at_a_time() {
+        for need in [Need::Arrival, Need::Switch] {
+            let pool = Pool::new(8, 20);
+            let crowd = Crowd::default();
+            let tasks = (0..20).map(|number| crowd.task(domain(number), need)).collect();
+            run(&pool, tasks, limits(5_000, 5_000));
+            assert_eq!(crowd.most(), 1);
+            let (hung, release) = hanging(domain(1), need);
+            let tasks = vec![hung, quick(domain(2), need, 2)];
+            assert_eq!(run(&pool, tasks, limits(5, 5_000)), [Outcome::Late, Outcome::Withheld]);
+            let tasks = vec![quick(domain(2), need, 2), quick(domain(3), Need::Monitor, 3)];
+            let outcomes = run(&pool, tasks, limits(5_000, 5_000));
+            assert_eq!(outcomes, [Outcome::Withheld, Outcome::Done(3)]);
+            drop(release);
+            settle(&pool);
+        }
+    }
+
+    #[test]
+    fn nothing_begins_when_little_time_is_left_and_what_runs_goes_on() {
+        let pool = Pool::new(1, 5);
+        let (hung, release) = hanging(domain(1), Need::Monitor);
+        let now = Instant::now();
+        let after = |milliseconds| now + Duration::from_millis(milliseconds);
+        let limits = Limits { last_start: after(20), end: after(5_000) };
+        let end = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(60));
+            drop(release);
+        });
+        let tasks = vec![hung, quick(domain(2), Need::Monitor, 2)];
+        let outcomes = run(&pool, tasks, (Duration::from_secs(5), limits));
+        assert_eq!(outcomes, [Outcome::Done(0), Outcome::Withheld]);
+        end.join().unwrap();
     }
 
     #[test]
@@ -759,11 +790,11 @@ mod tests {
 
     #[test]
     fn a_hung_call_about_the_host_costs_only_what_hangs_with_it() {
-        let pool = Pool::new(1, 1);
-        let host = Subject::Host(HostCall::StoragePools);
+        let pool = Pool::new(1, 2);
+        let host = Subject::Host(4);
         let (hung, release) = hanging(host, Need::Host);
-        let networks = || quick(Subject::Host(HostCall::Networks), Need::Host, 1);
-        let volumes = || quick(Subject::Host(HostCall::StorageVolumes), Need::Host, 2);
+        let networks = || quick(Subject::Host(2), Need::Host, 1);
+        let volumes = || quick(Subject::Host(8), Need::Host, 2);
         let guests =
             || vec![quick(domain(1), Need::Nothing, 3), quick(domain(2), Need::Monitor, 4)];
         let mut tasks = guests();
@@ -771,15 +802,11 @@ mod tests {
         let outcomes = run(&pool, tasks, limits(300, 5_000));
         let done = [3, 4, 1].map(Outcome::Done);
         assert_eq!(outcomes[..3], done);
-        assert_eq!(outcomes[3..], [Outcome::Late, Outcome::Withheld]);
-        assert_eq!(pool.abandoned(), Abandoned { guarded: 0, free: 1, subjects: 1 });
+        assert_eq!(outcomes[3..], [Outcome::Late, Outcome::Done(2)]);
+        assert_eq!(pool.abandoned(), Abandoned { guests: 0, others: 1, subjects: 1 });
 
-        // On another connection only what hangs is left out.
         let mut tasks = guests();
         tasks.extend([networks(), quick(host, Need::Host, 5), volumes()]);
-        for task in &mut tasks {
-            task.lane = 2;
-        }
         let outcomes = run(&pool, tasks, limits(5_000, 5_000));
         assert_eq!(outcomes[..3], done);
         assert_eq!(outcomes[3..], [Outcome::Quarantined, Outcome::Done(2)]);
@@ -792,7 +819,7 @@ mod tests {
         let pool = Pool::new(8, 20);
         let (mut tasks, mut releases): (Vec<_>, Vec<_>) =
             (0..10).map(|number| hanging(domain(number), Need::Monitor)).unzip();
-        let (host, release) = hanging(Subject::Host(HostCall::Node), Need::Host);
+        let (host, release) = hanging(Subject::Host(1), Need::Host);
         tasks.push(host);
         releases.push(release);
         let outcomes = run(&pool, tasks, limits(30, 5_000));
@@ -829,13 +856,61 @@ mod tests {
     }
 
     #[test]
+    fn the_host_is_asked_while_every_call_about_a_domain_hangs() {
+        let pool = Pool::new(4, 5);
+        let mut releases = Vec::new();
+        let host = || quick(Subject::Host(1), Need::Host, 7);
+        for needs in [[Need::Nothing; 2], [Need::Nothing, Need::Monitor]] {
+            for _ in 0..3 {
+                let (mut tasks, senders): (Vec<_>, Vec<_>) = (0..12)
+                    .map(|number| hanging(domain(number), needs[usize::from(number % 2)]))
+                    .unzip();
+                releases.extend(senders);
+                tasks.push(host());
+                let outcomes = run(&pool, tasks, limits(20, 5_000));
+                assert_eq!(outcomes.last(), Some(&Outcome::Done(7)));
+            }
+            let Abandoned { guests, others, .. } = pool.abandoned();
+            assert_eq!(guests + others, 5);
+            releases.clear();
+            settle(&pool);
+        }
+    }
+
+    #[test]
     fn the_deadline_of_all_ends_the_wait_whatever_the_tasks_do() {
         let pool = Pool::new(1, 5);
-        let (hung, release) = hanging(Subject::Connection(1), Need::Nothing);
+        let (hung, release) = hanging(Subject::Daemon(1), Need::Nothing);
         let outcomes =
             run(&pool, vec![hung, quick(domain(1), Need::Nothing, 1)], limits(60_000, 30));
         assert_eq!(outcomes, [Outcome::Late, Outcome::Withheld]);
         drop(release);
+    }
+
+    #[test]
+    fn what_hangs_with_its_connection_is_asked_on_another_but_for_a_guest() {
+        let pool = Pool::new(4, 5);
+        let (calls, releases): (Vec<_>, Vec<_>) = [Need::Nothing, Need::Monitor]
+            .map(|need| hanging(domain(need as u8), need))
+            .into_iter()
+            .unzip();
+        run(&pool, calls, limits(20, 5_000));
+        let again = || {
+            let needs = [Need::Nothing, Need::Monitor];
+            let mut tasks: Vec<_> =
+                needs.map(|need| quick(domain(need as u8), need, 1)).into_iter().collect();
+            for task in &mut tasks {
+                task.request.lane = 2;
+            }
+            tasks
+        };
+        let outcomes = run(&pool, again(), limits(5_000, 5_000));
+        assert_eq!(outcomes, [Outcome::Quarantined, Outcome::Quarantined]);
+        pool.blame_connection(1);
+        let outcomes = run(&pool, again(), limits(5_000, 5_000));
+        assert_eq!(outcomes, [Outcome::Done(1), Outcome::Quarantined]);
+        drop(releases);
+        settle(&pool);
     }
 
     #[test]
@@ -852,12 +927,16 @@ mod tests {
     fn whoever_asks_hears_now_and_then_that_a_task_takes_long() {
         let pool = Pool::new(2, 5);
         let (hung, release) = hanging(domain(1), Need::Monitor);
-        let mut quiet = 0;
-        pool.run(vec![hung], limits(300, 5_000), &mut || quiet += 1);
+        let asked = |task: Task| {
+            let mut quiet = 0;
+            let request = Request { limit: Duration::from_millis(300), ..task.request };
+            let tasks = vec![Task { request, ..task }];
+            pool.run(tasks, limits(0, 5_000).1, &mut CallTimes::default(), &mut || quiet += 1);
+            quiet
+        };
+        let quiet = asked(hung);
         assert!((1..=5).contains(&quiet), "{quiet} times");
         drop(release);
-        quiet = 0;
-        pool.run(vec![quick(domain(2), Need::Monitor, 2)], limits(300, 5_000), &mut || quiet += 1);
-        assert_eq!(quiet, 0);
+        assert_eq!(asked(quick(domain(2), Need::Monitor, 2)), 0);
     }
 }

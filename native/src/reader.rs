@@ -1,195 +1,150 @@
 //! The calls for one domain: each value from the cheapest call that has it.
 
-use std::sync::Arc;
+use std::ffi::{CStr, CString};
+use std::sync::MutexGuard;
 
+use crate::answers::Verdict;
 use crate::bindings;
-use crate::bulk;
-use crate::call_times::CallLog;
-use crate::connection::Domain;
-use crate::domain_calls::{self, DiskValues, InformationValues, Occupation, VcpuValues};
-use crate::error::{LibvirtError, code};
+use crate::calls::domain_calls as call;
+use crate::calls::groups::{BALLOON, BLOCK, CPU, INTERFACE, STATE, VCPU, WITHOUT_MONITOR};
+use crate::domain_calls::{DiskValues, DomainCaller};
+use crate::error::{LibvirtError, Result};
 use crate::pool::Need;
-use crate::row::{Row, SharedDictionary, lock};
-
-/// Calls about a domain besides its bulk statistics, as bits; `DomainCall` on the other side of the seam.
-pub mod call {
-    /// `cpu.time`, `cpu.user`, `cpu.system`.
-    pub const CPU_TIME: u32 = 1 << 0;
-    /// Bytes, requests to read and write, and errors of `block`.
-    pub const BLOCK_COUNTERS: u32 = 1 << 1;
-    /// `vcpu.N.cpu`.
-    pub const VCPU_PLACEMENT: u32 = 1 << 2;
-    /// `job.…`.
-    pub const JOB: u32 = 1 << 3;
-    /// `snapshot.count`.
-    pub const SNAPSHOTS: u32 = 1 << 4;
-    /// `checkpoint.count`.
-    pub const CHECKPOINTS: u32 = 1 << 5;
-    /// Times and requests to flush of `block`; the call for a disk that has them has its counters, too.
-    pub const BLOCK_TIMES: u32 = 1 << 6;
-}
-
-const CPU: u32 = bindings::VIR_DOMAIN_STATS_CPU_TOTAL;
-const BALLOON: u32 = bindings::VIR_DOMAIN_STATS_BALLOON;
-const VCPU: u32 = bindings::VIR_DOMAIN_STATS_VCPU;
-const BLOCK: u32 = bindings::VIR_DOMAIN_STATS_BLOCK;
-const INTERFACE: u32 = bindings::VIR_DOMAIN_STATS_INTERFACE;
+use crate::reading::Reading;
+use crate::row::Row;
 
 /// What is asked for again, by itself, when a bulk call failed that asked for more.
 const CORE_GROUPS: u32 = BALLOON | BLOCK | VCPU;
 
 /// Present in a bulk record exactly when the guest's monitor was asked for its balloon: QEMU's driver adds it
 /// right after that question (`qemuDomainMemoryStatsInternal`, libvirt 9.0).
-const BALLOON_WAS_ASKED: &str = "balloon.rss";
+const BALLOON_WAS_ASKED: &[u8] = b"balloon.rss";
 
-/// Present in a bulk record exactly when the guest's monitor was asked for its disks.
-const BLOCKS_WERE_ASKED: &str = "block.0.rd.reqs";
+/// Present in a bulk record, for each disk that has statistics, exactly when the guest's monitor was asked for its disks.
+const BLOCKS_WERE_ASKED: &[u8] = b".rd.reqs";
 
-/// The fields that the balloon's group has.
-const BALLOON_FIELDS: &[u8] = b"balloon.";
+/// The fields that the disks' group has.
+const BLOCK_FIELDS: &[u8] = b"block.";
 
 /// The devices that per-device calls ask for, by target name.
 #[derive(Debug, Default)]
 pub struct Devices {
-    /// Disks (`vda`).
-    pub disks: Vec<String>,
+    /// Disks (`vda`), but for those that have no statistics.
+    pub disks: Vec<CString>,
     /// Interfaces (`tap…`).
-    pub interfaces: Vec<String>,
-}
-
-/// Field numbers that tell whether libvirt asked the guest's monitor.
-#[derive(Clone, Copy)]
-pub struct Marks {
-    balloon: u32,
-    block: u32,
-}
-
-impl Marks {
-    /// The marks' numbers.
-    pub fn new(dictionary: &SharedDictionary) -> Self {
-        let mut dictionary = lock(dictionary);
-        Self {
-            balloon: dictionary.number(BALLOON_WAS_ASKED.as_bytes()),
-            block: dictionary.number(BLOCKS_WERE_ASKED.as_bytes()),
-        }
-    }
-}
-
-/// What a task of a measurement found.
-#[derive(Default)]
-pub struct Reading {
-    /// The values.
-    pub row: Row,
-    /// The calls that failed.
-    pub errors: Vec<LibvirtError>,
-    /// The domain is no longer there.
-    pub is_gone: bool,
-    /// Somebody else was asking it, so that libvirt left out what needs its monitor.
-    pub is_busy: bool,
-}
-
-/// Reads one domain's values; each method makes its calls one after the other. When nobody waits for them any more, it
-/// makes no other that needs the monitor.
-#[derive(Clone)]
-pub struct Reader {
-    /// Whose.
-    pub domain: Arc<Domain>,
-    /// Where the fields' numbers come from.
-    pub dictionary: SharedDictionary,
-    /// The devices that its definition names.
-    pub devices: Arc<Devices>,
-    /// See `Marks`.
-    pub marks: Marks,
+    pub interfaces: Vec<CString>,
+    /// Interfaces whose counters a virtual switch keeps (vhost-user): libvirt runs a program to ask it. Those without a
+    /// target are empty: nothing is to be had of them.
+    pub vhost_user: Vec<CString>,
 }
 
 /// Calls that belong together: they are made one after the other, and the same has to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What has to answer.
+    pub need: Need,
+    /// The calls, in this order.
+    pub calls: Vec<Call>,
+}
+
+/// A call about a domain, or about each of its devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Calls that need no monitor: a hung guest keeps their values.
-    WithoutMonitor(WithoutMonitor),
-    /// Calls that need the monitor.
-    WithMonitor(WithMonitor),
-    /// Calls that may need a monitor, of drivers whose bulk statistics stop at the state.
-    CallByCall(CallByCall),
+pub enum Call {
+    /// The bulk call for groups that need no monitor.
+    Groups(u32),
+    /// The bulk call to the guest's monitor, which does not wait. The calls after it do, so they are made only when it has
+    /// shown that the guest answers.
+    MonitorGroups(u32),
+    /// The CPU time, of the domain's cgroup.
+    CpuTime,
+    /// The counters of each interface.
+    Interfaces,
+    /// The domain's size.
+    Information,
+    /// The place of each vCPU.
+    Vcpus {
+        /// What it does as well.
+        usage: bool,
+    },
+    /// How many snapshots there are.
+    Snapshots,
+    /// How many checkpoints there are.
+    Checkpoints,
+    /// The memory, as the guest reports it.
+    Memory,
+    /// The counters of each disk.
+    Disks(DiskValues),
+    /// The domain's job.
+    Job,
+    /// The counters of one interface that a virtual switch keeps, by its position among them.
+    Switch(usize),
 }
 
-/// See `Step`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a call to make or not")]
-pub struct WithoutMonitor {
-    cpu_time: bool,
-    interfaces: bool,
-    information: InformationValues,
-    vcpus: VcpuValues,
-    snapshots: bool,
-    checkpoints: bool,
-}
-
-/// See `Step`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WithMonitor {
-    /// Groups of the bulk call, which comes first and does not wait.
-    groups: u32,
-    /// Whether the values of the balloon were not asked for and serve only as the mark.
-    only_mark: bool,
-    /// What a call of its own for the lone disk is to give.
-    lone_disk: Option<DiskValues>,
-    job: bool,
-}
-
-/// See `Step`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CallByCall {
-    memory: bool,
-    blocks: Option<DiskValues>,
-    job: bool,
+impl Call {
+    /// Groups that need no monitor. Without any, libvirt would give all that there are.
+    fn groups(groups: u32) -> Option<Self> {
+        (groups != 0).then_some(Self::Groups(groups))
+    }
 }
 
 impl Step {
-    /// What has to answer.
-    pub fn need(&self) -> Need {
-        match self {
-            Self::WithoutMonitor(_) => Need::Nothing,
-            Self::WithMonitor(_) | Self::CallByCall(_) => Need::Monitor,
-        }
+    /// Groups that need no monitor; no call when there are none.
+    pub fn groups_without_monitor(groups: u32) -> Self {
+        Self { need: Need::Nothing, calls: Call::groups(groups).into_iter().collect() }
+    }
+
+    /// One interface of a virtual switch.
+    pub fn switch(position: usize) -> Self {
+        Self { need: Need::Switch, calls: vec![Call::Switch(position)] }
     }
 }
 
-/// The steps for a domain with so many disks. What the survey has is not among them.
-pub fn plan(groups: u32, calls: u32, has_bulk: bool, disks: usize) -> Vec<Step> {
+/// What a domain's steps depend on besides what is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// Whether the driver's bulk statistics go beyond the state.
+    pub has_bulk: bool,
+    /// How many disks it has.
+    pub disks: usize,
+    /// Whether it has interfaces whose counters a virtual switch keeps. It is not among those that are asked at once for
+    /// what needs no monitor then.
+    pub has_vhost_user: bool,
+    /// Whether its cgroup has its CPU time, as far as is known.
+    pub has_cgroup: bool,
+}
+
+/// The steps for a domain, without those for interfaces of a virtual switch.
+pub fn plan(groups: u32, calls: u32, circumstances: Circumstances) -> Vec<Step> {
+    let Circumstances { has_bulk, disks, has_vhost_user, has_cgroup } = circumstances;
     let has = |bit: u32| groups & bit != 0;
     let wants = |bit: u32| calls & bit != 0;
-    let without = WithoutMonitor {
-        cpu_time: wants(call::CPU_TIME) || has(CPU) && !has_bulk,
-        interfaces: has(INTERFACE) && !has_bulk,
-        information: InformationValues {
-            balloon: has(BALLOON) && !has_bulk,
-            vcpus: has(VCPU) && !has_bulk,
-        },
-        vcpus: VcpuValues { placement: wants(call::VCPU_PLACEMENT), usage: has(VCPU) && !has_bulk },
-        snapshots: wants(call::SNAPSHOTS),
-        checkpoints: wants(call::CHECKPOINTS),
-    };
-    let mut steps = Vec::with_capacity(2);
-    if without != WithoutMonitor::default() {
-        steps.push(Step::WithoutMonitor(without));
-    }
-    if has_bulk {
-        let with = with_monitor(groups, calls, disks);
-        if with != WithMonitor::default() {
-            steps.push(Step::WithMonitor(with));
-        }
+    let is_from_monitor = has_bulk && !has_cgroup && wants(call::CPU_TIME);
+    // The bulk group asks for all interfaces of a domain, those of a switch among them.
+    let own_groups = groups & WITHOUT_MONITOR & !(STATE | INTERFACE);
+    let (balloon, vcpus) = (has(BALLOON) && !has_bulk, has(VCPU) && !has_bulk);
+    let without_monitor = [
+        Call::groups(own_groups).filter(|_| has_bulk && has_vhost_user),
+        (wants(call::CPU_TIME) && !is_from_monitor || has(CPU) && !has_bulk)
+            .then_some(Call::CpuTime),
+        (has(INTERFACE) && (!has_bulk || has_vhost_user)).then_some(Call::Interfaces),
+        (balloon || vcpus).then_some(Call::Information),
+        (wants(call::VCPU_PLACEMENT) || vcpus).then_some(Call::Vcpus { usage: vcpus }),
+        wants(call::SNAPSHOTS).then_some(Call::Snapshots),
+        wants(call::CHECKPOINTS).then_some(Call::Checkpoints),
+    ];
+    let with_monitor = if has_bulk {
+        with_monitor(if is_from_monitor { groups | CPU } else { groups }, calls, disks)
     } else {
-        let by_call = CallByCall {
-            memory: has(BALLOON),
-            blocks: if has(BLOCK) { Some(DiskValues::All) } else { disk_values(calls) },
-            job: wants(call::JOB),
-        };
-        if by_call != CallByCall::default() {
-            steps.push(Step::CallByCall(by_call));
-        }
-    }
-    steps
+        let values = if has(BLOCK) { Some(DiskValues::All) } else { disk_values(calls) };
+        let job = wants(call::JOB).then_some(Call::Job);
+        [balloon.then_some(Call::Memory), values.map(Call::Disks), job]
+    };
+    let steps = [
+        (Need::Nothing, without_monitor.into_iter().flatten().collect()),
+        (Need::Monitor, with_monitor.into_iter().flatten().collect()),
+    ];
+    let steps = steps.map(|(need, calls): (_, Vec<Call>)| Step { need, calls });
+    steps.into_iter().filter(|step| !step.calls.is_empty()).collect()
 }
 
 /// What is wanted of each disk besides bulk statistics.
@@ -203,162 +158,181 @@ fn disk_values(calls: u32) -> Option<DiskValues> {
 
 /// One bulk call, and calls that wait for the domain's job (they have no NOWAIT), which therefore follow it only when
 /// it has shown that the guest answers: where it lacks a group that shows that, it gets one.
-fn with_monitor(groups: u32, calls: u32, disks: usize) -> WithMonitor {
+fn with_monitor(groups: u32, calls: u32, disks: usize) -> [Option<Call>; 3] {
     let values = disk_values(calls).filter(|_| groups & BLOCK == 0);
     let job = calls & call::JOB != 0;
-    let mut bulk = groups & !bulk::GROUPS_WITHOUT_MONITOR;
+    let mut bulk = groups & !WITHOUT_MONITOR;
     // A lone disk costs one round trip of the monitor by itself and several in the bulk group, but where nothing comes
     // before it, the bulk group needs no proof that the guest answers.
     let lone_disk = values.filter(|_| disks == 1 && bulk & BALLOON != 0);
     if values.is_some() && lone_disk.is_none() {
         bulk |= BLOCK;
     }
-    let only_mark = job && bulk & BALLOON == 0 && !(bulk & BLOCK != 0 && disks > 0);
-    if only_mark {
+    if job && bulk & BALLOON == 0 && (bulk & BLOCK == 0 || disks == 0) {
         bulk |= BALLOON;
     }
-    WithMonitor { groups: bulk, only_mark, lone_disk, job }
+    let bulk = (bulk != 0).then_some(Call::MonitorGroups(bulk));
+    [bulk, lone_disk.map(Call::Disks), job.then_some(Call::Job)]
 }
 
-impl Reader {
-    /// Makes the calls of a step.
-    pub fn read(&self, step: Step, log: &CallLog) -> Reading {
-        match step {
-            Step::WithoutMonitor(step) => self.without_monitor(step, log),
-            Step::WithMonitor(step) => self.with_monitor(step, log),
-            Step::CallByCall(step) => self.call_by_call(step, log),
-        }
+/// Makes the calls of a step about one domain.
+pub struct Reader<'a> {
+    caller: DomainCaller<'a>,
+    /// The devices that the domain's definition names.
+    devices: &'a Devices,
+}
+
+impl<'a> Reader<'a> {
+    /// One that has made no call yet.
+    pub fn new(caller: DomainCaller<'a>, devices: &'a Devices) -> Self {
+        Self { caller, devices }
     }
 
-    fn without_monitor(&self, step: WithoutMonitor, log: &CallLog) -> Reading {
-        let (domain, dictionary) = (&self.domain, &self.dictionary);
-        let mut reading = Reading::default();
-        if step.cpu_time {
-            self.keep(&mut reading, log, domain_calls::cpu_time(domain, log, dictionary));
-        }
-        if step.interfaces {
-            for (index, target) in self.devices.interfaces.iter().enumerate() {
-                let values = domain_calls::interface(domain, index, target, log, dictionary);
-                self.keep_device(&mut reading, log, values);
+    /// Makes the calls one after the other, for as long as somebody waits for what they give.
+    pub fn read(self, calls: &[Call]) -> Reading {
+        for &call in calls {
+            if self.is_over() || !self.make(call) {
+                break;
             }
         }
-        if step.information != InformationValues::default() {
-            let values = domain_calls::information(domain, step.information, log, dictionary);
-            self.keep(&mut reading, log, values);
-        }
-        if step.vcpus != VcpuValues::default() {
-            self.keep(&mut reading, log, domain_calls::vcpus(domain, step.vcpus, log, dictionary));
-        }
-        if step.snapshots {
-            self.keep(&mut reading, log, domain_calls::snapshots(domain, log, dictionary));
-        }
-        if step.checkpoints {
-            self.keep(&mut reading, log, domain_calls::checkpoints(domain, log, dictionary));
-        }
-        reading
+        self.caller.log().take_reading()
     }
 
-    fn with_monitor(&self, step: WithMonitor, log: &CallLog) -> Reading {
-        let mut reading = Reading::default();
-        let has_values = self.bulk(step.groups, &mut reading, log);
-        let has_answered = self.has_answered(&reading.row, step.groups);
-        if has_values {
-            reading.is_busy = match has_answered {
-                Some(has_answered) => !has_answered,
-                // Nothing that was asked for tells: what is left is whether somebody is at it now.
-                None => domain_calls::occupation(&self.domain, log)
-                    .is_ok_and(|occupation| occupation != Occupation::None),
-            };
-        }
-        if step.only_mark {
-            self.strip(&mut reading.row, BALLOON_FIELDS);
-        }
-        // The other calls have no NOWAIT: they are made only when the guest has just answered.
-        if has_answered != Some(true) || reading.is_gone || log.is_closed() {
-            return reading;
-        }
-        if let (Some(wanted), Some(target)) = (step.lone_disk, self.devices.disks.first()) {
-            let values =
-                domain_calls::block(&self.domain, 0, target, wanted, log, &self.dictionary);
-            self.keep_device(&mut reading, log, values);
-        }
-        if step.job && !reading.is_gone && !log.is_closed() {
-            let values = domain_calls::job(&self.domain, log, &self.dictionary);
-            self.keep(&mut reading, log, values);
-        }
-        reading
+    /// What was found so far.
+    fn reading(&self) -> MutexGuard<'a, Reading> {
+        self.caller.log().reading()
     }
 
-    /// The bulk call; false when it gave nothing. It fails as a whole when one of its groups fails, so then the core ones
+    /// Whether further calls would be of no use.
+    fn is_over(&self) -> bool {
+        self.reading().verdict == Verdict::Gone || self.caller.log().is_closed()
+    }
+
+    /// Makes a call; false when those after it must not be made.
+    fn make(&self, call: Call) -> bool {
+        let Self { caller, devices } = *self;
+        match call {
+            Call::Groups(groups) => drop(self.bulk(groups, INTERFACE)),
+            Call::MonitorGroups(groups) => return self.monitor_groups(groups),
+            Call::CpuTime => self.cpu_time(),
+            Call::Interfaces => {
+                self.each_device(&devices.interfaces, |index, target| {
+                    caller.interface(index, target)
+                });
+            }
+            Call::Information => self.keep(caller.information()),
+            Call::Vcpus { usage } => self.keep(caller.vcpus(usage)),
+            Call::Snapshots => self.keep(caller.snapshots()),
+            Call::Checkpoints => self.keep(caller.checkpoints()),
+            Call::Memory => self.keep(caller.memory()),
+            Call::Disks(wanted) => {
+                self.each_device(&devices.disks, |index, target| {
+                    caller.block(index, target, wanted)
+                });
+            }
+            Call::Job => self.keep(caller.job()),
+            Call::Switch(position) => {
+                if let Some(target) = devices.vhost_user.get(position) {
+                    let index = devices.interfaces.len() + position;
+                    self.keep_device(caller.interface(index, target));
+                }
+            }
+        }
+        true
+    }
+
+    fn each_device(&self, names: &[CString], read: impl Fn(usize, &CStr) -> Result<Row>) {
+        for (index, target) in names.iter().enumerate() {
+            if self.is_over() {
+                return;
+            }
+            self.keep_device(read(index, target));
+        }
+    }
+
+    /// The CPU time, of a domain's cgroup. Before libvirt 11 it fails for a domain that runs without that controller, with
+    /// the code that a domain gives which does not run.
+    fn cpu_time(&self) {
+        let values = self.caller.cpu_time();
+        let is_missing = |error: &LibvirtError| error.is(bindings::VIR_ERR_OPERATION_INVALID);
+        let lacks_cgroup = self.caller.domain.connection.has_bulk()
+            && values.as_ref().is_err_and(is_missing)
+            && !self.caller.has_ended();
+        if lacks_cgroup {
+            let mut reading = self.reading();
+            reading.lacks_cgroup = true;
+            // It is asked again then, for what its monitor says instead.
+            reading.judge(Verdict::Busy);
+        } else {
+            self.keep(values);
+        }
+    }
+
+    /// Whether calls may follow that have no NOWAIT: when the guest has just answered.
+    fn monitor_groups(&self, groups: u32) -> bool {
+        let has_values = self.bulk(groups, CORE_GROUPS);
+        let has_answered = self.has_answered(groups);
+        let is_busy = || match has_answered {
+            Some(has_answered) => !has_answered,
+            // Nothing that was asked for tells: what is left is whether somebody is at it now.
+            None => self.caller.is_occupied().unwrap_or(false),
+        };
+        if has_values && is_busy() {
+            self.reading().judge(Verdict::Busy);
+        }
+        has_answered == Some(true)
+    }
+
+    /// The bulk call; false when it gave nothing. It fails as a whole when one of its groups fails, so then those of `core`
     /// are asked for again, lest an odd one cost them.
-    fn bulk(&self, groups: u32, reading: &mut Reading, log: &CallLog) -> bool {
-        let bulk = |groups| bulk::one_domain(&self.domain, groups, log, &self.dictionary);
-        let mut values = bulk(groups);
-        let core = groups & CORE_GROUPS;
-        if values.is_err() && core != 0 && core != groups {
-            self.keep(reading, log, values);
-            if reading.is_gone || log.is_closed() || !self.domain.connection().is_alive() {
+    fn bulk(&self, groups: u32, core: u32) -> bool {
+        let mut values = self.caller.statistics(groups);
+        let core = groups & core;
+        if let Err(error) = &values
+            && core != 0
+            && core != groups
+            && !error.is_connection_lost()
+        {
+            self.keep(values);
+            if self.is_over() || !self.caller.domain.connection.is_alive() {
                 return false;
             }
-            values = bulk(core);
+            values = self.caller.statistics(core);
         }
         let has_values = values.is_ok();
-        self.keep(reading, log, values);
+        self.keep(values);
         has_values
     }
 
     /// Whether the guest's monitor has answered the bulk call for these groups, as far as its values tell.
-    fn has_answered(&self, row: &Row, groups: u32) -> Option<bool> {
+    fn has_answered(&self, groups: u32) -> Option<bool> {
+        let (reading, dictionary) = (self.reading(), self.caller.dictionary());
+        let mut fields = reading.row.numbers.iter().map(|(field, _)| dictionary.string(*field));
         if groups & BALLOON != 0 {
-            return Some(row.has(self.marks.balloon));
+            return Some(fields.any(|field| field == BALLOON_WAS_ASKED));
         }
-        (groups & BLOCK != 0 && !self.devices.disks.is_empty()).then(|| row.has(self.marks.block))
-    }
-
-    fn strip(&self, row: &mut Row, prefix: &[u8]) {
-        let dictionary = lock(&self.dictionary);
-        row.numbers.retain(|(field, _)| !dictionary.string(*field).starts_with(prefix));
-    }
-
-    /// For drivers whose bulk statistics stop at the state.
-    fn call_by_call(&self, step: CallByCall, log: &CallLog) -> Reading {
-        let (domain, dictionary) = (&self.domain, &self.dictionary);
-        let mut reading = Reading::default();
-        if step.memory {
-            self.keep(&mut reading, log, domain_calls::memory(domain, log, dictionary));
-        }
-        if let Some(wanted) = step.blocks {
-            for (index, target) in self.devices.disks.iter().enumerate() {
-                if log.is_closed() {
-                    return reading;
-                }
-                let values = domain_calls::block(domain, index, target, wanted, log, dictionary);
-                self.keep_device(&mut reading, log, values);
-            }
-        }
-        if step.job && !log.is_closed() {
-            self.keep(&mut reading, log, domain_calls::job(domain, log, dictionary));
-        }
-        reading
+        let is_mark =
+            |field: &[u8]| field.starts_with(BLOCK_FIELDS) && field.ends_with(BLOCKS_WERE_ASKED);
+        (groups & BLOCK != 0 && !self.devices.disks.is_empty()).then(|| fields.any(is_mark))
     }
 
     /// As `keep`. A device that libvirt does not know was detached since its definition was read.
-    fn keep_device(&self, reading: &mut Reading, log: &CallLog, values: Result<Row, LibvirtError>) {
+    fn keep_device(&self, values: Result<Row>) {
         match values {
-            Err(error) if error.code == code::INVALID_ARGUMENT => {}
-            other => self.keep(reading, log, other),
+            Err(error) if error.is(bindings::VIR_ERR_INVALID_ARG) => {}
+            other => self.keep(other),
         }
     }
 
-    fn keep(&self, reading: &mut Reading, log: &CallLog, values: Result<Row, LibvirtError>) {
+    fn keep(&self, values: Result<Row>) {
         match values {
-            Ok(row) => reading.row.append(row),
+            Ok(row) => self.reading().row.append(row),
             // What the driver cannot give is absent, and asking for it is no failure.
             Err(error) if error.is_unsupported() => {}
-            Err(error) if domain_calls::has_gone(&self.domain, &error, log) => {
-                reading.is_gone = true;
+            Err(error) if !error.is_connection_lost() && self.caller.has_gone(&error) => {
+                self.reading().judge(Verdict::Gone);
             }
-            Err(error) => reading.errors.push(error),
+            Err(error) => self.reading().fail(error),
         }
     }
 }
@@ -369,28 +343,58 @@ mod tests {
 
     const ALL: u32 = (1 << 11) - 1;
 
+    /// A domain of QEMU's driver with so many disks.
+    fn usual(disks: usize) -> Circumstances {
+        Circumstances { has_bulk: true, disks, has_vhost_user: false, has_cgroup: true }
+    }
+
+    /// The same of a driver without bulk statistics.
+    fn without_bulk(disks: usize) -> Circumstances {
+        Circumstances { has_bulk: false, ..usual(disks) }
+    }
+
+    /// What a domain is asked without its monitor.
+    fn without(calls: &[Call]) -> Step {
+        Step { need: Need::Nothing, calls: calls.to_vec() }
+    }
+
+    /// What a domain is asked by its monitor.
+    fn with(calls: &[Call]) -> Step {
+        Step { need: Need::Monitor, calls: calls.to_vec() }
+    }
+
     #[test]
-    fn nothing_is_planned_for_what_the_survey_has() {
-        let groups = bulk::GROUPS_WITHOUT_MONITOR;
-        assert_eq!(plan(groups, 0, true, 1), []);
-        assert_eq!(plan(0, 0, true, 1), []);
-        assert_eq!(plan(0, 0, false, 1), []);
+    fn nothing_is_planned_for_what_is_asked_of_many_at_once() {
+        assert_eq!(plan(WITHOUT_MONITOR, 0, usual(1)), []);
+        assert_eq!(plan(0, 0, usual(1)), []);
+        assert_eq!(plan(0, 0, without_bulk(1)), []);
+    }
+
+    #[test]
+    fn a_domain_with_interfaces_of_a_switch_is_asked_for_the_others_one_by_one() {
+        let others = Call::Groups(WITHOUT_MONITOR & !(STATE | INTERFACE));
+        let circumstances = Circumstances { has_vhost_user: true, ..usual(1) };
+        let steps = plan(WITHOUT_MONITOR, 0, circumstances);
+        assert_eq!(steps, [without(&[others, Call::Interfaces])]);
+        assert_eq!(plan(STATE, 0, circumstances), []);
+    }
+
+    #[test]
+    fn cpu_time_that_the_cgroup_lacks_comes_with_what_needs_the_monitor() {
+        let circumstances = Circumstances { has_cgroup: false, ..usual(1) };
+        let expected = Call::MonitorGroups(BALLOON | CPU);
+        assert_eq!(plan(BALLOON, call::CPU_TIME, circumstances), [with(&[expected])]);
+        assert_eq!(plan(0, 0, circumstances), []);
     }
 
     #[test]
     fn calls_without_monitor_are_a_step_of_their_own() {
         let calls = call::CPU_TIME | call::VCPU_PLACEMENT | call::SNAPSHOTS | call::CHECKPOINTS;
         for has_bulk in [true, false] {
-            let steps = plan(0, calls, has_bulk, 1);
-            let expected = WithoutMonitor {
-                cpu_time: true,
-                vcpus: VcpuValues { placement: true, usage: false },
-                snapshots: true,
-                checkpoints: true,
-                ..WithoutMonitor::default()
-            };
-            assert_eq!(steps, [Step::WithoutMonitor(expected)]);
-            assert_eq!(steps[0].need(), Need::Nothing);
+            let steps = plan(0, calls, Circumstances { has_bulk, ..usual(1) });
+            let vcpus = Call::Vcpus { usage: false };
+            let expected = [Call::CpuTime, vcpus, Call::Snapshots, Call::Checkpoints];
+            assert_eq!(steps, [without(&expected)]);
         }
     }
 
@@ -400,52 +404,52 @@ mod tests {
         let times = call::BLOCK_TIMES;
         let (few, all) = (Some(DiskValues::Counters), Some(DiskValues::All));
         let cases = [
-            // groups, calls, disks; groups asked, only the mark, lone disk, job
-            (BALLOON, counters, 1, BALLOON, false, few, false),
-            (BALLOON, counters, 2, BALLOON | BLOCK, false, None, false),
-            (BALLOON, counters, 0, BALLOON | BLOCK, false, None, false),
-            (BALLOON | BLOCK, counters, 1, BALLOON | BLOCK, false, None, false),
-            (0, counters, 1, BLOCK, false, None, false),
-            (VCPU, counters, 1, VCPU | BLOCK, false, None, false),
-            (0, job, 1, BALLOON, true, None, true),
-            (VCPU, job, 1, VCPU | BALLOON, true, None, true),
-            (BALLOON, job, 1, BALLOON, false, None, true),
-            (BLOCK, job, 1, BLOCK, false, None, true),
-            (BLOCK, job, 0, BLOCK | BALLOON, true, None, true),
-            (0, counters | job, 1, BLOCK, false, None, true),
-            (BALLOON, counters | job, 1, BALLOON, false, few, true),
-            (BALLOON, times, 1, BALLOON, false, all, false),
-            (BALLOON, counters | times, 1, BALLOON, false, all, false),
-            (BALLOON | BLOCK, times, 1, BALLOON | BLOCK, false, None, false),
-            (0, times, 1, BLOCK, false, None, false),
+            // groups, calls, disks; groups asked, lone disk, job
+            (BALLOON, counters, 1, BALLOON, few, false),
+            (BALLOON, counters, 2, BALLOON | BLOCK, None, false),
+            (BALLOON, counters, 0, BALLOON | BLOCK, None, false),
+            (BALLOON | BLOCK, counters, 1, BALLOON | BLOCK, None, false),
+            (0, counters, 1, BLOCK, None, false),
+            (VCPU, counters, 1, VCPU | BLOCK, None, false),
+            (0, job, 1, BALLOON, None, true),
+            (VCPU, job, 1, VCPU | BALLOON, None, true),
+            (BALLOON, job, 1, BALLOON, None, true),
+            (BLOCK, job, 1, BLOCK, None, true),
+            (BLOCK, job, 0, BLOCK | BALLOON, None, true),
+            (0, counters | job, 1, BLOCK, None, true),
+            (BALLOON, counters | job, 1, BALLOON, few, true),
+            (BALLOON, times, 1, BALLOON, all, false),
+            (BALLOON, counters | times, 1, BALLOON, all, false),
+            (BALLOON | BLOCK, times, 1, BALLOON | BLOCK, None, false),
+            (0, times, 1, BLOCK, None, false),
         ];
-        for (groups, calls, disks, asked, only_mark, lone_disk, job) in cases {
-            let expected = WithMonitor { groups: asked, only_mark, lone_disk, job };
-            let steps = plan(groups, calls, true, disks);
-            assert_eq!(steps, [Step::WithMonitor(expected)], "{groups:#x} {calls:#x} {disks}");
-            assert_eq!(steps[0].need(), Need::Monitor);
+        for (groups, calls, disks, asked, lone_disk, job) in cases {
+            let mut expected = vec![Call::MonitorGroups(asked)];
+            expected.extend(lone_disk.map(Call::Disks));
+            expected.extend(job.then_some(Call::Job));
+            let steps = plan(groups, calls, usual(disks));
+            assert_eq!(steps, [with(&expected)], "{groups:#x} {calls:#x} {disks}");
         }
     }
 
     #[test]
     fn a_driver_without_bulk_statistics_is_asked_call_by_call() {
-        let steps = plan(ALL, call::BLOCK_COUNTERS | call::JOB, false, 1);
-        let without = WithoutMonitor {
-            cpu_time: true,
-            interfaces: true,
-            information: InformationValues { balloon: true, vcpus: true },
-            vcpus: VcpuValues { placement: false, usage: true },
-            ..WithoutMonitor::default()
-        };
-        let by_call = CallByCall { memory: true, blocks: Some(DiskValues::All), job: true };
-        assert_eq!(steps, [Step::WithoutMonitor(without), Step::CallByCall(by_call)]);
+        let steps = plan(ALL, call::BLOCK_COUNTERS | call::JOB, without_bulk(1));
+        let free = without(&[
+            Call::CpuTime,
+            Call::Interfaces,
+            Call::Information,
+            Call::Vcpus { usage: true },
+        ]);
+        let guest = with(&[Call::Memory, Call::Disks(DiskValues::All), Call::Job]);
+        assert_eq!(steps, [free, guest]);
         for (calls, values) in [
             (call::BLOCK_COUNTERS, DiskValues::Counters),
             (call::BLOCK_TIMES, DiskValues::All),
             (call::BLOCK_COUNTERS | call::BLOCK_TIMES, DiskValues::All),
         ] {
-            let by_call = CallByCall { blocks: Some(values), ..CallByCall::default() };
-            assert_eq!(plan(0, calls, false, 2), [Step::CallByCall(by_call)], "{calls:#x}");
+            let expected = with(&[Call::Disks(values)]);
+            assert_eq!(plan(0, calls, without_bulk(2)), [expected], "{calls:#x}");
         }
     }
 }

@@ -1,16 +1,27 @@
 //! The values of one domain, under libvirt's own names.
 //!
 //! Whatever call a value comes from, its field name is the one of libvirt's bulk statistics
-//! (<https://libvirt.org/html/libvirt-libvirt-domain.html#virConnectGetAllDomainStats>), so that the other
-//! side of the seam knows one vocabulary. What libvirt does not give is not in the row.
+//! (<https://libvirt.org/html/libvirt-libvirt-domain.html#virConnectGetAllDomainStats>), so that
+//! TypeScript knows one vocabulary. What libvirt does not give is not in the row.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::dictionary::Dictionary;
-use crate::parameters::to_double;
 
 /// A dictionary that the threads of the pool share.
 pub type SharedDictionary = Arc<Mutex<Dictionary>>;
+
+/// The nearest double to a number of libvirt, as Prometheus's samples are.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
+pub fn to_double(value: u64) -> f64 {
+    value as f64
+}
+
+/// The nearest double.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus's samples are doubles")]
+pub fn signed_to_double(value: i64) -> f64 {
+    value as f64
+}
 
 /// The values of one domain: field number and value.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,15 +33,25 @@ pub struct Row {
 }
 
 impl Row {
+    /// A row with these numbers, by field.
+    pub fn of<Field: AsRef<[u8]>>(
+        dictionary: &mut Dictionary,
+        numbers: impl IntoIterator<Item = (Field, f64)>,
+    ) -> Self {
+        let numbers = numbers.into_iter();
+        let numbered = numbers.map(|(field, value)| (dictionary.number(field.as_ref()), value));
+        Self { numbers: numbered.collect(), texts: Vec::new() }
+    }
+
     /// Adds the values of another row.
     pub fn append(&mut self, mut other: Self) {
         self.numbers.append(&mut other.numbers);
         self.texts.append(&mut other.texts);
     }
 
-    /// Whether it has a number for this field.
-    pub fn has(&self, field: u32) -> bool {
-        self.numbers.iter().any(|(present, _)| *present == field)
+    /// The number that it has for this field.
+    pub fn value(&self, field: u32) -> Option<f64> {
+        self.numbers.iter().find(|(present, _)| *present == field).map(|(_, value)| *value)
     }
 
     /// Orders the fields by number; of a field given twice the first value stays.
@@ -41,27 +62,10 @@ impl Row {
         self.texts.dedup_by_key(|(field, _)| *field);
     }
 
-    /// Adds a number.
-    pub fn number(&mut self, dictionary: &mut Dictionary, field: &[u8], value: f64) {
-        self.numbers.push((dictionary.number(field), value));
-    }
-
     /// Adds a text.
     pub fn text(&mut self, dictionary: &mut Dictionary, field: &[u8], text: &[u8]) {
         self.texts.push((dictionary.number(field), dictionary.number(text)));
     }
-
-    /// Adds a number, unless it is negative: some calls of libvirt give -1 for what they do not know.
-    pub fn known(&mut self, dictionary: &mut Dictionary, field: &str, value: i64) {
-        if value >= 0 {
-            self.number(dictionary, field.as_bytes(), to_double(value.cast_unsigned()));
-        }
-    }
-}
-
-/// Locks the dictionary.
-pub fn lock(dictionary: &SharedDictionary) -> MutexGuard<'_, Dictionary> {
-    dictionary.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -74,14 +78,5 @@ mod tests {
         row.append(Row { numbers: vec![(3, 5.0)], texts: vec![(2, 7)] });
         row.sort();
         assert_eq!(row, Row { numbers: vec![(1, 2.0), (3, 1.0)], texts: vec![(2, 7), (9, 1)] });
-    }
-
-    #[test]
-    fn what_libvirt_marks_unknown_is_left_out() {
-        let mut row = Row::default();
-        let mut dictionary = Dictionary::new(10);
-        row.known(&mut dictionary, "block.0.errors", -1);
-        row.known(&mut dictionary, "block.0.rd.bytes", 0);
-        assert_eq!(row.numbers, [(0, 0.0)]);
     }
 }
