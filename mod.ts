@@ -5,22 +5,35 @@
  * @example `libvirt_nova_exporter --port 9204 --log -`
  */
 import process from "node:process";
-import { parseCommandLine, UsageError } from "./src/cli.ts";
-import type { Config } from "./src/config.ts";
-import { checkWebConfig, printOnce, startExporter } from "./src/exporter.ts";
-import { tellOnStandardError } from "./src/log.ts";
+import { parseCommandLine } from "./src/config/command_line.ts";
+import { type Config, UsageError } from "./src/config/config.ts";
+import { startExporter } from "./src/exporter.ts";
+import { tellOnStandardError } from "./src/log/standard_error.ts";
+import { printOnce } from "./src/once/once.ts";
+import { messageOf } from "./src/text.ts";
 import { versionText } from "./src/version.ts";
+import { checkWebConfig } from "./src/web/settings/check.ts";
+import type { OpenHypervisor } from "./src/scrape/targets.ts";
 
 /** Exit code of a shell's commands for a wrong command line. */
 const USAGE_EXIT_CODE = 2;
 
 // The callbacks of the writes tell what went wrong; without a listener it would end the process as well.
 process.stdout.on("error", () => {});
-process.exit(await main());
+if (import.meta.main) process.exit(await main(process.argv.slice(2)));
 
-async function main(): Promise<number> {
+/**
+ * Does what a command line asks for.
+ *
+ * @param open opens hypervisors, where that is not libvirt's
+ * @returns the exit code
+ */
+export async function main(
+  commandLine: readonly string[],
+  open?: OpenHypervisor,
+): Promise<number> {
   try {
-    const invocation = parseCommandLine(process.argv.slice(2));
+    const invocation = parseCommandLine(commandLine);
     switch (invocation.kind) {
       case "help":
         await write(invocation.text);
@@ -29,36 +42,39 @@ async function main(): Promise<number> {
         await write(`${versionText()}\n`);
         return 0;
       case "run":
-        return await run(invocation.config);
+        return await run(invocation.config, open);
     }
   } catch (error) {
-    tellOnStandardError(
-      `libvirt_nova_exporter: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    tellOnStandardError(`libvirt_nova_exporter: ${messageOf(error)}`);
     return error instanceof UsageError ? USAGE_EXIT_CODE : 1;
   }
 }
 
-async function run(config: Config): Promise<number> {
+async function run(config: Config, open?: OpenHypervisor): Promise<number> {
   if (config.webConfigCheck) {
-    await write(`${await checkWebConfig(config)}\n`);
+    const { summary, warnings } = await checkWebConfig(config.webConfigFile ?? "");
+    await write(`${summary}\n`);
+    for (const warning of warnings) tellOnStandardError(warning);
     return 0;
   }
-  if (config.once === undefined) return await serve(config);
+  if (config.once === undefined) return await serve(config, open);
   // A serial console may say 0.
-  return await printOnce(config, config.once, write, process.stdout.columns || undefined);
+  return await printOnce(config, config.once, write, process.stdout.columns || undefined, open);
 }
 
-/** Serves until a signal says to stop; a second one ends the process at once. */
-async function serve(config: Config): Promise<number> {
-  const exporter = await startExporter(config);
+/** Serves until a signal says to stop; a second one ends the process at once, with what was logged. */
+async function serve(config: Config, open?: OpenHypervisor): Promise<number> {
+  const exporter = await startExporter(config, open);
   process.on("SIGHUP", () => exporter.reload());
   process.on("uncaughtException", (error) => exporter.noteDefect(error));
   process.on("unhandledRejection", (error) => exporter.noteDefect(error));
+  let isStopping = false;
   const stopped = new Promise<string>((resolve) => {
     for (const name of ["SIGTERM", "SIGINT"] as const) {
-      process.once(name, () => {
-        process.on(name, () => process.exit(1));
+      // Deno would call a listener that is added here for this very signal.
+      process.on(name, () => {
+        if (isStopping) exporter.flush().then(() => process.exit(1));
+        isStopping = true;
         resolve(name);
       });
     }

@@ -1,7 +1,8 @@
 import process from "node:process";
+import manifest from "../package.json" with { type: "json" };
 
-/** The exporter's version, the same as in package.json. */
-export const VERSION = "0.1.0";
+/** The exporter's version. It stands in package.json and nowhere else. */
+export const VERSION: string = manifest.version;
 
 /** What this exporter is and what it runs on. */
 export interface BuildInfo {

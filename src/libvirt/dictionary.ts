@@ -92,7 +92,7 @@ export class Dictionary {
   }
 }
 
-/** That a field is one of a device. */
+/** The device that a field belongs to. */
 export interface Membership {
   /** Such as `block.N`. */
   readonly group: string;

@@ -1,5 +1,6 @@
 import { lstatSync } from "node:fs";
 import { posix } from "node:path";
+import { socketIn } from "./connection_uri.ts";
 
 /** Where to look for the files of libvirt's QEMU driver. */
 export interface DomainStartOptions {
@@ -67,19 +68,7 @@ export function domainProcessFile(
 ): string | undefined {
   const match = LOCAL_SYSTEM_URI.exec(uri);
   if (match === null || NO_FILE_NAME.test(name)) return undefined;
-  const socket = socketOf(match.groups?.["query"] ?? "");
+  const socket = socketIn(match.groups?.["query"] ?? "");
   if (socket === undefined) return `${RUNTIME_DIRECTORY}/qemu/${name}.pid`;
   return socket.startsWith("/") ? `${posix.dirname(socket)}/qemu/${name}.pid` : undefined;
-}
-
-/** libvirt takes the last one, and reads `+` as it stands. `""` for one that has no form of a path. */
-function socketOf(query: string): string | undefined {
-  const parameter = query.split(/[&;]/).findLast((part) => part.startsWith("socket="));
-  if (parameter === undefined) return undefined;
-  try {
-    const socket = decodeURIComponent(parameter.slice("socket=".length));
-    return socket.includes("\0") ? "" : socket;
-  } catch {
-    return "";
-  }
 }

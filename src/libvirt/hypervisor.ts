@@ -1,5 +1,5 @@
 /**
- * The seam to libvirt: what the exporter asks of a hypervisor. The shim in `native/` implements it, and so does the
+ * The interface to libvirt: what the exporter asks of a hypervisor. The shim in `native/` implements it, and so does the
  * fake of the tests; one conformance suite holds for both.
  *
  * A scrape asks in three steps: `survey` (which domains are there?), `describe` (definitions of those that are new
@@ -7,53 +7,19 @@
  * answers.
  */
 
-/** Groups of libvirt's bulk statistics, `virDomainStatsTypes`. Source: libvirt-domain.h of libvirt 9.0. */
-export const StatisticsGroup = {
-  state: 1 << 0,
-  cpu: 1 << 1,
-  balloon: 1 << 2,
-  vcpu: 1 << 3,
-  interface: 1 << 4,
-  block: 1 << 5,
-  perf: 1 << 6,
-  iothread: 1 << 7,
-  memory: 1 << 8,
-  dirtyrate: 1 << 9,
-  vm: 1 << 10,
-} as const;
+import calls from "../../native/calls.json" with { type: "json" };
 
-/** Calls about one domain besides its bulk statistics. Their values have the field names given here. */
-export const DomainCall = {
-  /** `cpu.time`, `cpu.user`, `cpu.system` from the domain's cgroup (`virDomainGetCPUStats`, total): no monitor. */
-  cpuTime: 1 << 0,
-  /**
-   * Bytes, requests to read and write, and errors of the `block` group, by the cheapest call that has them: for a lone disk
-   * that is one round trip of the monitor (`virDomainBlockStats`), for several it is the bulk group.
-   */
-  blockCounters: 1 << 1,
-  /** `vcpu.N.cpu`, the host's CPU that a vCPU runs on (`virDomainGetVcpus`): no monitor. */
-  vcpuPlacement: 1 << 2,
-  /** `job.type` and `job.FIELD` for each field of `virDomainGetJobStats`. */
-  job: 1 << 3,
-  /** `snapshot.count` (`virDomainSnapshotNum`): no monitor. */
-  snapshots: 1 << 4,
-  /** `checkpoint.count` (`virDomainListAllCheckpoints`): no monitor; absent before libvirt 5.6.0. */
-  checkpoints: 1 << 5,
-  /** Times and requests to flush of the `block` group; as `blockCounters`, but `virDomainBlockStatsFlags`. */
-  blockTimes: 1 << 6,
-} as const;
+/**
+ * Groups of libvirt's bulk statistics, `virDomainStatsTypes`. These and the calls below stand in `native/calls.json`,
+ * which the shim is built from, too.
+ */
+export const StatisticsGroup = bitsOf(calls.groups);
 
-/** Calls about the host. Each gives {@link HostEntity entities}. */
-export const HostCall = {
-  /** Kind `node`, one; and kind `cell`, one for each NUMA cell. */
-  node: 1 << 0,
-  /** Kind `storage_pool`, the active ones. */
-  storagePools: 1 << 1,
-  /** Kind `storage_volume`, those of the active pools. */
-  storageVolumes: 1 << 2,
-  /** Kind `network`, active or not. */
-  networks: 1 << 3,
-} as const;
+/** Calls about one domain besides its bulk statistics. Their values have the names of fields that the table gives. */
+export const DomainCall = bitsOf(calls.domainCalls);
+
+/** Calls about the host. Each gives {@link HostEntity entities}, of the kind that the table gives. */
+export const HostCall = bitsOf(calls.hostCalls);
 
 /** Something of the host that is no domain, with what libvirt says about it. What it does not say is not there. */
 export interface HostEntity {
@@ -88,6 +54,9 @@ export interface Question {
   readonly inactive: boolean;
 }
 
+/** The function that opens a connection, as failures name it. */
+export const OPENING_CALL = "virConnectOpenAuth";
+
 /** Calls that failed alike. */
 export interface CallFailure {
   /** The libvirt function, for example `virDomainGetXMLDesc`. */
@@ -99,8 +68,12 @@ export interface CallFailure {
   readonly message: string;
   /** How many there were. */
   readonly count: number;
-  /** One of the domains that it concerned. */
+  /** One of the domains that it affected. */
   readonly handle?: number;
+  /** All of them, where that is known. */
+  readonly handles?: readonly number[];
+  /** Names of what it concerned of the host, such as storage pools, where that is known. */
+  readonly subjects?: readonly string[];
 }
 
 /** A domain that the survey before did not have. */
@@ -116,16 +89,20 @@ export interface AppearedDomain {
 
 /** Which domains there are. */
 export interface Survey {
-  /** Set when libvirt gave no list; the rest is empty then. */
+  /** Set when nothing of this scrape was answered, or no list has come yet; the rest is empty then. */
   readonly failure?: CallFailure;
   /** The active domains (running, paused, …), and those that are shut off if they were asked for. */
   readonly handles: Uint32Array;
   readonly appeared: readonly AppearedDomain[];
   /** Domains whose definition may have changed since the survey before, as far as libvirt's events tell. */
   readonly changed: Uint32Array;
+  /** How old libvirt's list is that the domains are from; events have kept it up since. */
+  readonly listAgeSeconds: number;
+  /** Why there is no list of this scrape: each domain was asked by itself then. */
+  readonly listFailure?: CallFailure;
 }
 
-/** A domain's definition: `xml`, or the `failure` that kept it. */
+/** A domain's definition: `xml`, or the `failure` that kept it, or neither when there was no time or place to ask for it. */
 export interface Description {
   readonly handle: number;
   readonly xml?: string;
@@ -136,18 +113,22 @@ export interface Description {
 export const Verdict = {
   /** All that was asked was answered. */
   complete: 0,
+  /** As `complete`, but interfaces of a virtual switch (vhost-user) are not asked for a time, since that was late. */
+  suspended: 1,
   /** libvirt refused a call. */
-  failed: 1,
+  failed: 2,
   /** Somebody else was asking this guest, so libvirt left out what needs its monitor. */
-  busy: 2,
+  busy: 3,
   /** Not asked: the bound of abandoned calls, or the deadline, was reached before. */
-  withheld: 3,
+  withheld: 4,
   /** Not asked: an earlier call is still out. */
-  quarantined: 4,
+  quarantined: 5,
   /** It did not answer in time. */
-  late: 5,
+  late: 6,
+  /** The list is late, and so is libvirt's answer to the first question about it: somebody holds the domain's lock. */
+  locked: 7,
   /** It is no longer there. */
-  gone: 6,
+  gone: 8,
 } as const;
 
 /** How often a libvirt function was called for a measurement, with the survey before it, and how long that took in all. */
@@ -178,6 +159,8 @@ export interface Measurement {
   readonly entities: readonly HostEntity[];
   readonly failures: readonly CallFailure[];
   readonly callTimes: readonly CallTime[];
+  /** As {@link Hypervisor.status} tells it at the end. */
+  readonly status: HypervisorStatus;
 }
 
 /** The state of the connection; counts are since the start. */
@@ -188,14 +171,19 @@ export interface HypervisorStatus {
   readonly connectionsFailed: number;
   /** Connections that were lost or given up. */
   readonly connectionsLost: number;
-  /** Abandoned calls that hold a worker of libvirt's daemon. */
+  /** Instances whose call is abandoned or was lost: each may hold a worker of libvirt's daemon. */
   readonly abandonedMonitorCalls: number;
   readonly abandonedOtherCalls: number;
   /** Domains (and connections) that are not asked until their last call returns. */
   readonly quarantined: number;
+  /**
+   * How many active domains have ended, by the reason that libvirt's events gave; a reason that is not there has none yet.
+   * Left out where nobody counts them.
+   */
+  readonly endedInstances?: Readonly<Record<string, number>>;
 }
 
-/** See the module. Questions are answered in the order in which they were put. */
+/** What the exporter asks of a hypervisor. Questions are answered in the order in which they were put. */
 export interface Hypervisor {
   survey(question: Question): Promise<Survey>;
   /** Definitions of domains of the last survey, in any order. */
@@ -205,9 +193,28 @@ export interface Hypervisor {
    * shut off has the values of the survey only. The others that were surveyed cost nothing more.
    */
   measure(question: Question, handles: Uint32Array): Promise<Measurement>;
-  /** Says which devices a domain has, by target name, for calls that need it. */
-  setDevices(handle: number, disks: readonly string[], interfaces: readonly string[]): void;
+  /**
+   * Says which devices a domain has, by target name, for calls that need it.
+   *
+   * @param disks those that have statistics
+   * @param vhostUserInterfaces those whose counters a virtual switch keeps; they are not among `interfaces`
+   */
+  setDevices(
+    handle: number,
+    disks: readonly string[],
+    interfaces: readonly string[],
+    vhostUserInterfaces: readonly string[],
+  ): void;
   status(): Promise<HypervisorStatus>;
   /** Closes the connection; kept when libvirt has closed it, which may be never. */
   close(): Promise<void>;
+}
+
+/** What asks for each call of a table, by its name. */
+function bitsOf<Name extends string>(
+  table: Readonly<Record<Name, { readonly bit: number }>>,
+): Readonly<Record<Name, number>> {
+  const bits: Partial<Record<Name, number>> = {};
+  for (const name in table) bits[name] = 1 << table[name].bit;
+  return bits as Record<Name, number>;
 }

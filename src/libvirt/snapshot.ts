@@ -1,6 +1,6 @@
 import type { Dictionary } from "./dictionary.ts";
-import type { DomainDescription } from "./domain_xml.ts";
 import { type HostEntity, type Measurement, Verdict } from "./hypervisor.ts";
+import type { DomainDescription } from "./domain_description.ts";
 
 /** A domain as labels need it. A new object is made when anything in it changes, so it can key caches. */
 export interface DomainRecord {
@@ -31,13 +31,17 @@ export interface MeasuredDevice {
 /** What one collection found. It never changes. */
 export interface Snapshot {
   readonly domains: readonly DomainRecord[];
+  /** Whether domains that are shut off were asked for as well. */
+  readonly hasInactive: boolean;
   /** What libvirt said of the host. */
   readonly entities: readonly HostEntity[];
-  /** True when all that was asked about this domain was answered. */
+  /** True when all that was asked about this domain was answered; what is given up for a time is not asked. */
   isComplete(domain: number): boolean;
+  /** How complete what was asked about this domain is: a value of {@link Verdict}. */
+  verdict(domain: number): number;
   /** The value of a field (a dictionary number), or undefined when libvirt did not give it. */
   value(domain: number, field: number): number | undefined;
-  /** The text of a field, likewise. */
+  /** The text of a field, or undefined when libvirt did not give it. */
   text(domain: number, field: number): string | undefined;
   /** The devices of a group such as `block.N` that have a name, each name of a domain once. */
   namedDevices(group: string): readonly MeasuredDevice[];
@@ -51,30 +55,41 @@ export function isActive({ id }: Pick<DomainRecord, "id">): boolean {
   return id >= 0;
 }
 
+const ACTIVE_ONLY: Pick<Snapshot, "hasInactive"> = { hasInactive: false };
+
 /**
  * A snapshot of a measurement, whose domains are those of `records`, in the same order. Domains that went away
  * meanwhile are left out, and those whose definition has not been read: their labels are not known yet.
+ *
+ * @param scope whether domains that are shut off were asked for as well; not unless given
  */
 export function takeSnapshot(
   records: readonly DomainRecord[],
   measurement: Measurement,
   dictionary: Dictionary,
+  scope: Pick<Snapshot, "hasInactive"> = ACTIVE_ONLY,
 ): Snapshot {
   const positions = presentPositions(records, measurement.verdicts);
   const domains = positions.map((position) => recordAt(records, position));
   const columns = new Columns(positions, measurement, dictionary);
+  const verdictOf = (domain: number): number =>
+    measurement.verdicts[positions[domain] ?? -1] ?? Verdict.gone;
   return {
     domains,
+    hasInactive: scope.hasInactive,
     dictionary,
     entities: measurement.entities,
-    isComplete: (domain) =>
-      measurement.verdicts[positions[domain] ?? -1] === Verdict.complete &&
-      domains[domain]?.definition === "given",
+    isComplete: (domain) => isWhole(verdictOf(domain)) && domains[domain]?.definition === "given",
+    verdict: verdictOf,
     value: (domain, field) => columns.value(domain, field),
     text: (domain, field) => columns.text(domain, field),
     namedDevices: (group) => columns.named.get(group) ?? [],
     numberedDevices: (group) => columns.numbered.get(group) ?? [],
   };
+}
+
+function isWhole(verdict: number): boolean {
+  return verdict === Verdict.complete || verdict === Verdict.suspended;
 }
 
 function presentPositions(records: readonly DomainRecord[], verdicts: Uint8Array): number[] {

@@ -1,11 +1,25 @@
-/** The longest document that is read, in UTF-16 units. Real domain documents have 5 to 50 thousand. */
-export const MAXIMUM_XML_LENGTH = 1_048_576;
+import { cut, messageOf, UNSAFE_CHARACTERS } from "../text.ts";
+
+/**
+ * The longest document that is read, in UTF-16 units: as many as libvirt's protocol allows bytes to a string. Most domain
+ * documents have 5 to 50 thousand; hundreds of disks with long chains of backing files have millions.
+ */
+export const MAXIMUM_XML_LENGTH = 4_194_304;
+
+/**
+ * The most that is left of a document for the parser, in UTF-16 units. Parsing takes four times as long as checking, so
+ * this is what bounds the time that one document holds up the rest. A disk or an interface leaves some hundreds.
+ */
+export const MAXIMUM_CONDENSED_LENGTH = 1_048_576;
 
 /**
  * The deepest nesting that is read. It leaves room for the chain of 200 backing files that libvirt
  * allows to a disk, each of which nests one element deeper.
  */
 export const MAXIMUM_XML_DEPTH = 256;
+
+/** The longest piece of a document that a message repeats, in UTF-16 units. */
+const MAXIMUM_EXCERPT_LENGTH = 60;
 
 /** Says why a text is not an XML document that the exporter reads, in one line. */
 export class XmlSyntaxError extends Error {
@@ -58,8 +72,8 @@ export type WantedElements = "everything" | ReadonlyMap<string, WantedElements>;
  * is checked like everything else.
  *
  * It refuses everything that is not one well-formed XML 1.0 document without a document type
- * declaration, and everything beyond {@link MAXIMUM_XML_LENGTH} and {@link MAXIMUM_XML_DEPTH}. The
- * time it takes grows with the length of the text and with nothing else.
+ * declaration, and everything beyond {@link MAXIMUM_XML_LENGTH}, {@link MAXIMUM_CONDENSED_LENGTH} and
+ * {@link MAXIMUM_XML_DEPTH}. The time it takes grows with the length of the text and with nothing else.
  *
  * fast-xml-parser reads whatever it can make some sense of, and even its validator accepts two root
  * elements, text behind the root element, `<` and bare `&` in attributes, unknown entities, control
@@ -73,65 +87,103 @@ export type WantedElements = "everything" | ReadonlyMap<string, WantedElements>;
  */
 export function condenseXml(xml: string, wantedInRoot: WantedElements): string {
   checkLengthAndCharacters(xml);
-  const openElements: OpenElement[] = [];
-  const kept: string[] = [];
-  let hasRoot = false;
-  let position = endOfXmlDeclaration(xml);
-  let keptFrom = position;
-  let leftOut: OpenElement | undefined;
-  const leaveOut = (start: number, end: number): void => {
-    if (leftOut !== undefined) return;
-    kept.push(xml.slice(keptFrom, start));
-    keptFrom = end;
-  };
+  const condensed = new Condenser(xml, wantedInRoot).condense();
+  if (condensed.length > MAXIMUM_CONDENSED_LENGTH) {
+    throw new XmlSyntaxError(
+      `The parts of the document that are read have ${condensed.length} characters, ` +
+        `shorten them to at most ${MAXIMUM_CONDENSED_LENGTH}`,
+    );
+  }
+  return condensed;
+}
 
-  while (position < xml.length) {
-    const next = xml.indexOf("<", position);
-    const start = next === -1 ? xml.length : next;
-    checkText(xml, position, start, openElements.length > 0);
-    if (next === -1) break;
+/** Goes through a document from tag to tag. */
+class Condenser {
+  readonly #xml: string;
+  readonly #wantedInRoot: WantedElements;
+  readonly #openElements: OpenElement[] = [];
+  readonly #kept: string[] = [];
+  #hasRoot = false;
+  #position: number;
+  #keptFrom: number;
+  /** The outermost element that is left out, while inside it. */
+  #leftOut: OpenElement | undefined;
 
+  constructor(xml: string, wantedInRoot: WantedElements) {
+    this.#xml = xml;
+    this.#wantedInRoot = wantedInRoot;
+    this.#position = endOfXmlDeclaration(xml);
+    this.#keptFrom = this.#position;
+  }
+
+  condense(): string {
+    const xml = this.#xml;
+    while (this.#position < xml.length) {
+      const next = xml.indexOf("<", this.#position);
+      const start = next === -1 ? xml.length : next;
+      checkText(xml, this.#position, start, this.#openElements.length > 0);
+      if (next === -1) break;
+      this.#readMarkup(start);
+    }
+    const unclosed = this.#openElements.at(-1);
+    if (unclosed !== undefined) {
+      throwAt(
+        xml,
+        xml.length,
+        `The document ends inside element ${excerpt(unclosed.name)}, close it`,
+      );
+    }
+    if (!this.#hasRoot) throwAt(xml, 0, "The document has no element, give it a root element");
+    this.#kept.push(xml.slice(this.#keptFrom));
+    return this.#kept.join("");
+  }
+
+  #readMarkup(start: number): void {
+    const xml = this.#xml;
     switch (xml.charAt(start + 1)) {
-      case "/": {
-        const element = openElements.pop();
-        position = endOfEndTag(xml, start, element?.name);
-        if (element === leftOut) {
-          leftOut = undefined;
-          keptFrom = position;
-        }
+      case "/":
+        this.#readEndTag(start);
         break;
-      }
       case "?":
-        position = endOfInstruction(xml, start);
-        leaveOut(start, position);
+        this.#position = endOfInstruction(xml, start);
+        this.#leaveOut(start);
         break;
       case "!":
-        position = endOfDeclaration(xml, start, openElements.length > 0);
-        if (xml.startsWith("<!--", start)) leaveOut(start, position);
+        this.#position = endOfDeclaration(xml, start, this.#openElements.length > 0);
+        if (xml.startsWith("<!--", start)) this.#leaveOut(start);
         break;
-      default: {
-        checkPlace(xml, start, openElements.length, hasRoot);
-        hasRoot = true;
-        const tag = readStartTag(xml, start);
-        const wanted = wantedInside(tag.name, openElements.at(-1), wantedInRoot);
-        const element = { name: tag.name, wanted };
-        position = tag.end;
-        if (!tag.isEmpty) openElements.push(element);
-        if (wanted === undefined) {
-          leaveOut(start, position);
-          if (!tag.isEmpty) leftOut ??= element;
-        }
-      }
+      default:
+        this.#readStartTag(start);
     }
   }
 
-  const unclosed = openElements.at(-1);
-  if (unclosed !== undefined) {
-    refuse(xml, xml.length, `The document ends inside element ${quote(unclosed.name)}, close it`);
+  #readEndTag(start: number): void {
+    const element = this.#openElements.pop();
+    this.#position = endOfEndTag(this.#xml, start, element?.name);
+    if (element !== this.#leftOut) return;
+    this.#leftOut = undefined;
+    this.#keptFrom = this.#position;
   }
-  if (!hasRoot) refuse(xml, 0, "The document has no element, give it a root element");
-  kept.push(xml.slice(keptFrom));
-  return kept.join("");
+
+  #readStartTag(start: number): void {
+    checkPlace(this.#xml, start, this.#openElements.length, this.#hasRoot);
+    this.#hasRoot = true;
+    const { name, end, isEmpty } = readStartTag(this.#xml, start);
+    const wanted = wantedInside(name, this.#openElements.at(-1), this.#wantedInRoot);
+    const element = { name, wanted };
+    this.#position = end;
+    if (!isEmpty) this.#openElements.push(element);
+    if (wanted !== undefined) return;
+    this.#leaveOut(start);
+    if (!isEmpty) this.#leftOut ??= element;
+  }
+
+  /** Leaves out what was read from `start` on, unless it is in something that is left out. */
+  #leaveOut(start: number): void {
+    if (this.#leftOut !== undefined) return;
+    this.#kept.push(this.#xml.slice(this.#keptFrom, start));
+    this.#keptFrom = this.#position;
+  }
 }
 
 interface OpenElement {
@@ -152,10 +204,10 @@ function wantedInside(
 
 function checkPlace(xml: string, start: number, depth: number, hasRoot: boolean): void {
   if (depth === 0 && hasRoot) {
-    refuse(xml, start, "A second root element follows the first, remove it");
+    throwAt(xml, start, "A second root element follows the first, remove it");
   }
   if (depth >= MAXIMUM_XML_DEPTH) {
-    refuse(xml, start, `Elements nest deeper than ${MAXIMUM_XML_DEPTH} levels, flatten them`);
+    throwAt(xml, start, `Elements nest deeper than ${MAXIMUM_XML_DEPTH} levels, flatten them`);
   }
 }
 
@@ -168,7 +220,7 @@ function checkLengthAndCharacters(xml: string): void {
   const forbidden = FORBIDDEN_CHARACTER.exec(xml);
   if (forbidden !== null) {
     const codePoint = forbidden[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
-    refuse(xml, forbidden.index, `XML does not allow the character U+${codePoint}, remove it`);
+    throwAt(xml, forbidden.index, `XML does not allow the character U+${codePoint}, remove it`);
   }
 }
 
@@ -190,7 +242,9 @@ export function decodeReferences(text: string): string {
     const character = semicolon === "" ? undefined : referencedCharacter(name);
     if (character === undefined) {
       throw new XmlSyntaxError(
-        `The reference ${quote(reference)} stands for no character, write "&amp;" for an ampersand`,
+        `The reference ${
+          excerpt(reference)
+        } stands for no character, write "&amp;" for an ampersand`,
       );
     }
     return character;
@@ -198,9 +252,8 @@ export function decodeReferences(text: string): string {
 }
 
 /** Quotes a piece of a document for a message: shortened, and on one line whatever it holds. */
-export function quote(text: string): string {
-  const shortened = text.length > 60 ? `${text.slice(0, 60)}…` : text;
-  return `"${shortened.toWellFormed().replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\uFFFD")}"`;
+export function excerpt(text: string): string {
+  return `"${cut(text, MAXIMUM_EXCERPT_LENGTH).replaceAll(UNSAFE_CHARACTERS, "\uFFFD")}"`;
 }
 
 function referencedCharacter(name: string): string | undefined {
@@ -219,9 +272,9 @@ function checkText(xml: string, start: number, end: number, isInsideRoot: boolea
   if (start === end) return;
   const text = xml.slice(start, end);
   if (!isInsideRoot && NOT_SPACE.test(text)) {
-    refuse(xml, start, `Text stands outside the root element: ${quote(text.trim())}, remove it`);
+    throwAt(xml, start, `Text stands outside the root element: ${excerpt(text.trim())}, remove it`);
   }
-  if (text.includes("]]>")) refuse(xml, start, 'Text holds "]]>", write "]]&gt;" instead');
+  if (text.includes("]]>")) throwAt(xml, start, 'Text holds "]]>", write "]]&gt;" instead');
   checkReferences(xml, start, text);
 }
 
@@ -230,7 +283,7 @@ function checkReferences(xml: string, start: number, text: string): void {
   try {
     decodeReferences(text);
   } catch (error) {
-    refuse(xml, start, error instanceof Error ? error.message : String(error));
+    throwAt(xml, start, messageOf(error));
   }
 }
 
@@ -243,7 +296,7 @@ interface StartTag {
 function readStartTag(xml: string, start: number): StartTag {
   const tag = matchAt(START_TAG_NAME, xml, start);
   if (tag === undefined) {
-    return refuse(xml, start, `No element name follows "<", write "&lt;" for a less-than sign`);
+    return throwAt(xml, start, `No element name follows "<", write "&lt;" for a less-than sign`);
   }
   const [whole, name = ""] = tag;
   let position = start + whole.length;
@@ -252,10 +305,10 @@ function readStartTag(xml: string, start: number): StartTag {
   while (attribute !== undefined) {
     const [all, attributeName = "", doubleQuoted, singleQuoted = ""] = attribute;
     if (attributes.has(attributeName)) {
-      refuse(
+      throwAt(
         xml,
         position,
-        `Element ${quote(name)} has attribute ${quote(attributeName)} twice, remove one`,
+        `Element ${excerpt(name)} has attribute ${excerpt(attributeName)} twice, remove one`,
       );
     }
     attributes.add(attributeName);
@@ -265,20 +318,24 @@ function readStartTag(xml: string, start: number): StartTag {
   }
   const end = matchAt(START_TAG_END, xml, position);
   if (end === undefined) {
-    return refuse(xml, position, `The start tag of element ${quote(name)} is broken, repair it`);
+    return throwAt(xml, position, `The start tag of element ${excerpt(name)} is broken, repair it`);
   }
   return { name, isEmpty: end[1] === "/", end: position + end[0].length };
 }
 
 function endOfEndTag(xml: string, start: number, openElement: string | undefined): number {
   const tag = matchAt(END_TAG, xml, start);
-  if (tag === undefined) return refuse(xml, start, "An end tag is broken, repair it");
+  if (tag === undefined) return throwAt(xml, start, "An end tag is broken, repair it");
   const [whole, name = ""] = tag;
   if (openElement === undefined) {
-    return refuse(xml, start, `Element ${quote(name)} ends but never began, remove its end tag`);
+    return throwAt(xml, start, `Element ${excerpt(name)} ends but never began, remove its end tag`);
   }
   if (name !== openElement) {
-    refuse(xml, start, `Element ${quote(openElement)} is closed as ${quote(name)}, match the tags`);
+    throwAt(
+      xml,
+      start,
+      `Element ${excerpt(openElement)} is closed as ${excerpt(name)}, match the tags`,
+    );
   }
   return start + whole.length;
 }
@@ -286,10 +343,10 @@ function endOfEndTag(xml: string, start: number, openElement: string | undefined
 function endOfInstruction(xml: string, start: number): number {
   const target = matchAt(INSTRUCTION_TARGET, xml, start)?.[1];
   if (target === undefined) {
-    return refuse(xml, start, "A processing instruction has no name, remove it");
+    return throwAt(xml, start, "A processing instruction has no name, remove it");
   }
   if (target.toLowerCase() === "xml") {
-    return refuse(
+    return throwAt(
       xml,
       start,
       "The XML declaration is broken or not at the start, repair or move it",
@@ -303,22 +360,22 @@ function endOfDeclaration(xml: string, start: number, isInsideRoot: boolean): nu
     const end = endOf(xml, start + 4, "--", "comment");
     return xml.charAt(end) === ">"
       ? end + 1
-      : refuse(xml, start, 'A comment holds "--", remove it');
+      : throwAt(xml, start, 'A comment holds "--", remove it');
   }
   if (isInsideRoot && xml.startsWith("<![CDATA[", start)) {
     return endOf(xml, start + 9, "]]>", "CDATA section");
   }
-  return refuse(
+  return throwAt(
     xml,
     start,
-    `Refusing the declaration ${quote(xml.slice(start, start + 20))}, remove it`,
+    `Refusing the declaration ${excerpt(xml.slice(start, start + 20))}, remove it`,
   );
 }
 
 function endOf(xml: string, from: number, terminator: string, what: string): number {
   const end = xml.indexOf(terminator, from);
   return end === -1
-    ? refuse(xml, from, `A ${what} never ends, close it with "${terminator}"`)
+    ? throwAt(xml, from, `A ${what} never ends, close it with "${terminator}"`)
     : end + terminator.length;
 }
 
@@ -327,7 +384,7 @@ function matchAt(pattern: RegExp, text: string, position: number): RegExpExecArr
   return pattern.exec(text) ?? undefined;
 }
 
-function refuse(xml: string, position: number, reason: string): never {
+function throwAt(xml: string, position: number, reason: string): never {
   const line = xml.slice(0, position).split("\n").length;
   throw new XmlSyntaxError(`${reason} (line ${line})`);
 }

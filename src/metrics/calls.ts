@@ -1,5 +1,5 @@
+import calls from "../../native/calls.json" with { type: "json" };
 import type { CallFailure, CallTime } from "../libvirt/hypervisor.ts";
-import { DomainCall, HostCall, StatisticsGroup } from "../libvirt/hypervisor.ts";
 import type { Collector } from "./family.ts";
 
 /** What became of the calls that a collector needs. */
@@ -11,60 +11,37 @@ export interface CollectorOutcome {
   readonly seconds: number;
 }
 
-const BULK = ["virConnectGetAllDomainStats", "virDomainListGetStats"];
-const BALLOON = [...BULK, "virDomainMemoryStats", "virDomainGetInfo"];
-const BLOCK = [...BULK, "virDomainBlockStatsFlags", "virDomainBlockStats"];
 const DEFINITION = ["virDomainGetXMLDesc"];
 
-/** libvirt's functions by what a collector asks for. A collector that asks for nothing needs definitions only. */
-const CALLS: readonly (readonly [
-  kind: "groups" | "domainCalls" | "hostCalls",
-  bits: number,
-  calls: readonly string[],
-])[] = [
-  ["groups", StatisticsGroup.balloon, BALLOON],
-  ["groups", StatisticsGroup.block, BLOCK],
-  ["groups", StatisticsGroup.interface, [...BULK, "virDomainInterfaceStats"]],
-  ["groups", ~(StatisticsGroup.balloon | StatisticsGroup.block | StatisticsGroup.interface), BULK],
-  ["domainCalls", DomainCall.cpuTime, ["virDomainGetCPUStats"]],
-  ["domainCalls", DomainCall.blockCounters | DomainCall.blockTimes, BLOCK],
-  ["domainCalls", DomainCall.vcpuPlacement, ["virDomainGetVcpus"]],
-  ["domainCalls", DomainCall.job, ["virDomainGetJobStats"]],
-  ["domainCalls", DomainCall.snapshots, ["virDomainSnapshotNum"]],
-  ["domainCalls", DomainCall.checkpoints, ["virDomainListAllCheckpoints"]],
-  ["hostCalls", HostCall.node, [
-    "virNodeGetInfo",
-    "virNodeGetCPUStats",
-    "virNodeGetMemoryStats",
-    "virConnectGetVersion",
-    "virConnectGetLibVersion",
-  ]],
-  ["hostCalls", HostCall.storagePools, [
-    "virConnectListAllStoragePools",
-    "virStoragePoolGetInfo",
-    "virStoragePoolNumOfVolumes",
-    "virStoragePoolGetAutostart",
-    "virStoragePoolIsPersistent",
-  ]],
-  ["hostCalls", HostCall.storageVolumes, [
-    "virConnectListAllStoragePools",
-    "virStoragePoolListAllVolumes",
-    "virStorageVolGetInfo",
-  ]],
-  ["hostCalls", HostCall.networks, [
-    "virConnectListAllNetworks",
-    "virNetworkIsActive",
-    "virNetworkGetAutostart",
-    "virNetworkIsPersistent",
-    "virNetworkGetDHCPLeases",
-  ]],
-];
+/** A call, as the table that is shared with the shim tells of it. */
+interface Call {
+  /** Which bit asks for it. */
+  readonly bit: number;
+  /** libvirt's functions that may be called for it. */
+  readonly functions: readonly string[];
+  /** Whether the call waits for a guest's monitor, or for another call that uses it. */
+  readonly monitor: boolean;
+}
 
-/** The libvirt functions that may be called for a collector. */
+/** The libvirt functions that may be called for a collector. One that asks for nothing needs definitions only. */
 export function callsOf(collector: Collector): ReadonlySet<string> {
-  const asked = CALLS.filter(([kind, bits]) => ((collector[kind] ?? 0) & bits) !== 0)
-    .flatMap(([, , calls]) => calls);
-  return new Set(asked.length === 0 ? DEFINITION : asked);
+  const functions = askedBy(collector).flatMap((call) => call.functions);
+  return new Set(functions.length === 0 ? DEFINITION : functions);
+}
+
+/** Whether what a collector asks for has to wait for a guest's monitor. */
+export function needsMonitor(collector: Collector): boolean {
+  return askedBy(collector).some((call) => call.monitor);
+}
+
+function askedBy({ groups, domainCalls = 0, hostCalls = 0 }: Collector): readonly Call[] {
+  const asked = (table: Readonly<Record<string, Call>>, bits: number): readonly Call[] =>
+    Object.values(table).filter(({ bit }) => (bits & (1 << bit)) !== 0);
+  return [
+    ...asked(calls.groups, groups),
+    ...asked(calls.domainCalls, domainCalls),
+    ...asked(calls.hostCalls, hostCalls),
+  ];
 }
 
 /** What became of each collector's calls. A call that several collectors need counts for each of them. */
@@ -74,12 +51,12 @@ export function collectorOutcomes(
   callTimes: readonly CallTime[],
 ): readonly CollectorOutcome[] {
   return collectors.map((collector) => {
-    const calls = callsOf(collector);
+    const functions = callsOf(collector);
     return {
       name: collector.name,
-      success: !failures.some(({ call }) => calls.has(call)),
+      success: !failures.some(({ call }) => functions.has(call)),
       seconds: callTimes.reduce(
-        (sum, { call, seconds }) => calls.has(call) ? sum + seconds : sum,
+        (sum, { call, seconds }) => functions.has(call) ? sum + seconds : sum,
         0,
       ),
     };

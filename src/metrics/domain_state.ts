@@ -60,7 +60,7 @@ export function stateName(state: number): string {
   return STATES[state]?.[0] ?? String(state);
 }
 
-/** The name of the reason for a state, likewise. */
+/** The name of the reason for a state; one that a later libvirt has added is its number. */
 export function reasonName(state: number, reason: number): string {
   return STATES[state]?.[1][reason] ?? String(reason);
 }

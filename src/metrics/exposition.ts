@@ -7,9 +7,10 @@ import {
   type HostSample,
   identityLabels,
   type IdentityOptions,
+  INSTANCE,
   type Label,
   type LabelSet,
-  type Source,
+  type StatisticsSource,
 } from "./family.ts";
 
 /** The text formats that a page can have. */
@@ -55,12 +56,12 @@ const TEXT_LENGTH = 32 * 1024;
 export function* renderCollectors(
   collectors: readonly Collector[],
   snapshot: Snapshot,
-  labelTexts: LabelTexts,
+  texts: LabelCache<string>,
   format: ExpositionFormat,
 ): Generator<string> {
-  for (const { family, rows, valueOf } of instanceFamilies(collectors, snapshot, labelTexts)) {
+  let text = "";
+  for (const { family, rows, valueOf } of instanceFamilies(collectors, snapshot, texts)) {
     let header = renderHeader(family, format);
-    let text = "";
     for (const row of rows) {
       const value = valueOf(row);
       if (value === undefined) continue;
@@ -70,10 +71,9 @@ export function* renderCollectors(
       yield text;
       text = "";
     }
-    if (text !== "") yield text;
   }
-  const host = renderPlainFamilies(hostFamilies(collectors, snapshot), format);
-  if (host !== "") yield host;
+  text += renderPlainFamilies(hostFamilies(collectors, snapshot), format);
+  if (text !== "") yield text;
 }
 
 /** Families with their samples spelled out. */
@@ -96,17 +96,6 @@ export function renderPlainFamilies(
 /** Label pairs without the braces, escaped as both formats ask (backslash, quote, line feed). */
 export function renderLabels(labels: readonly Label[]): string {
   return labels.map(([name, value]) => `${name}="${escapeLabelValue(value)}"`).join(",");
-}
-
-/** The labels of a text that {@linkcode renderLabels} has made. */
-export function readLabels(text: string): readonly Label[] {
-  return Array.from(
-    text.matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/g),
-    ([, name = "", value = ""]) => [
-      name,
-      value.replaceAll(/\\(.)/g, (_, character: string) => character === "n" ? "\n" : character),
-    ],
-  );
 }
 
 /** The families about the host that a snapshot has something to say about. */
@@ -135,7 +124,7 @@ function distinct(samples: readonly HostSample[]): readonly HostSample[] {
   });
 }
 
-/** Units that OpenMetrics knows as such: where a family's name ends with one, it is told. */
+/** Units that OpenMetrics knows. A family whose name ends with one has a line that tells it. */
 const UNITS = ["seconds", "bytes", "ratio"];
 
 function renderHeader(
@@ -182,38 +171,44 @@ function renderValue(value: number): string {
   return String(value);
 }
 
+/** A form of labels: their text on a page, or themselves. */
+export type LabelForm = string | readonly Label[];
+
 /** A family with what makes its samples: one for each row that has a value. */
-export interface InstanceFamily {
+export interface InstanceFamily<Form extends LabelForm> {
   readonly family: Family;
-  readonly rows: readonly LabelledRow[];
-  valueOf(row: LabelledRow): number | undefined;
+  readonly rows: readonly LabelledRow<Form>[];
+  valueOf(row: RowPlace): number | undefined;
 }
 
 /** What one sample of each family of a label set belongs to. */
-export interface LabelledRow {
+export interface RowPlace {
   /** Position of the domain in the snapshot. */
   readonly domain: number;
   /** The device's slot, or the part's position; 0 for an instance. */
   readonly device: number;
-  /** The labels as text. */
-  readonly labels: string;
+}
+
+/** The same with its labels. */
+export interface LabelledRow<Form extends LabelForm> extends RowPlace {
+  readonly labels: Form;
 }
 
 /** The families about instances, in their order. */
-export function* instanceFamilies(
+export function* instanceFamilies<Form extends LabelForm>(
   collectors: readonly Collector[],
   snapshot: Snapshot,
-  labelTexts: LabelTexts,
-): Generator<InstanceFamily> {
-  const rows = new Map<LabelSet, LabelledRow[]>();
-  const isShown = ({ domain }: LabelledRow): boolean => {
+  labels: LabelCache<Form>,
+): Generator<InstanceFamily<Form>> {
+  const rows = new Map<LabelSet, LabelledRow<Form>[]>();
+  const isShown = ({ domain }: RowPlace): boolean => {
     const record = snapshot.domains[domain];
     return record !== undefined && isActive(record);
   };
   const allActive = snapshot.domains.every(isActive);
   for (const { families, inactive } of collectors) {
     for (const family of families) {
-      const all = rows.get(family.labelSet) ?? labelledRows(family.labelSet, snapshot, labelTexts);
+      const all = rows.get(family.labelSet) ?? labelledRows(family.labelSet, snapshot, labels);
       rows.set(family.labelSet, all);
       yield {
         family,
@@ -225,62 +220,69 @@ export function* instanceFamilies(
 }
 
 /**
- * Label sets of a domain as text, kept for as long as its record lives: they are the same at every scrape. A label of a
+ * Label sets of a domain in some form, kept for as long as its record lives: they are the same at every scrape. A label of a
  * set that the identity has already stands once.
  */
-export class LabelTexts {
-  readonly #identity: IdentityOptions;
-  readonly #texts = new WeakMap<DomainRecord, Map<LabelSet, Map<string, string | undefined>>>();
+export class LabelCache<Form extends LabelForm> {
+  readonly identity: IdentityOptions;
+  readonly #form: (labels: readonly Label[]) => Form;
+  readonly #made = new WeakMap<DomainRecord, Map<LabelSet, Map<string, Form | undefined>>>();
 
-  constructor(identity: IdentityOptions) {
-    this.#identity = identity;
+  constructor(identity: IdentityOptions, form: (labels: readonly Label[]) => Form) {
+    this.identity = identity;
+    this.#form = form;
   }
 
-  /** The text of a label set under a key, which stands for all that `make` depends on besides the domain. */
-  text(
+  /** The labels of a set under a key, which stands for all that `make` depends on besides the domain. */
+  labels(
     labelSet: LabelSet,
     record: DomainRecord,
     key: string,
     make: () => readonly Label[] | undefined,
-  ): string | undefined {
-    let ofRecord = this.#texts.get(record);
-    if (ofRecord === undefined) this.#texts.set(record, ofRecord = new Map());
+  ): Form | undefined {
+    let ofRecord = this.#made.get(record);
+    if (ofRecord === undefined) this.#made.set(record, ofRecord = new Map());
     let ofSet = ofRecord.get(labelSet);
     if (ofSet === undefined) ofRecord.set(labelSet, ofSet = new Map());
     if (ofSet.has(key)) return ofSet.get(key);
-    const further = make();
-    const text = further === undefined ? undefined : this.#render(record, further);
-    ofSet.set(key, text);
-    return text;
+    const labels = make();
+    const made = labels === undefined ? undefined : this.#form(this.#withIdentity(record, labels));
+    ofSet.set(key, made);
+    return made;
   }
 
-  #render(record: DomainRecord, further: readonly Label[]): string {
-    const identity = identityLabels(record, this.#identity);
+  #withIdentity(record: DomainRecord, labels: readonly Label[]): readonly Label[] {
+    const identity = identityLabels(record, this.identity);
     const names = new Set(identity.map(([name]) => name));
-    return renderLabels([...identity, ...further.filter(([name]) => !names.has(name))]);
+    return [...identity, ...labels.filter(([name]) => !names.has(name))];
   }
 }
 
-function labelledRows(
+/** A cache of what stands on pages. */
+export function createLabelTexts(identity: IdentityOptions): LabelCache<string> {
+  return new LabelCache(identity, renderLabels);
+}
+
+function labelledRows<Form extends LabelForm>(
   labelSet: LabelSet,
   snapshot: Snapshot,
-  labelTexts: LabelTexts,
-): LabelledRow[] {
-  const rows: LabelledRow[] = [];
-  const add = (domain: number, device: number, labels: string | undefined): void => {
+  cache: LabelCache<Form>,
+): LabelledRow<Form>[] {
+  const rows: LabelledRow<Form>[] = [];
+  const add = (domain: number, device: number, labels: Form | undefined): void => {
     if (labels !== undefined) rows.push({ domain, device, labels });
   };
   switch (labelSet.scope) {
     case "instance":
       snapshot.domains.forEach((record, domain) => {
-        add(domain, 0, labelTexts.text(labelSet, record, "", () => labelSet.labels(record)));
+        add(domain, 0, cache.labels(labelSet, record, "", () => labelSet.labels(record)));
       });
       break;
     case "value":
       snapshot.domains.forEach((record, domain) => {
         const key = labelSet.key((field) => readField(snapshot, domain, field));
         if (key === undefined) return;
-        add(domain, 0, labelTexts.text(labelSet, record, key, () => labelSet.labels(key)));
+        add(domain, 0, cache.labels(labelSet, record, key, () => labelSet.labels(key)));
       });
       break;
     case "part":
@@ -290,27 +292,29 @@ function labelledRows(
         const seen = new Set<string>();
         for (let part = 0; part < labelSet.count(description); part++) {
           const make = (): readonly Label[] | undefined => labelSet.labels(description, part);
-          const text = labelTexts.text(labelSet, record, String(part), make);
+          const labels = cache.labels(labelSet, record, String(part), make);
+          if (labels === undefined) continue;
           // Parts that nothing tells apart would be one series twice.
-          if (text === undefined || seen.has(text)) continue;
+          const text = typeof labels === "string" ? labels : renderLabels(labels);
+          if (seen.has(text)) continue;
           seen.add(text);
-          add(domain, part, text);
+          add(domain, part, labels);
         }
       });
       break;
     case "device":
-      for (const [domain, device, text] of deviceTexts(labelSet, snapshot, labelTexts)) {
-        add(domain, device, text);
+      for (const [domain, device, labels] of deviceLabels(labelSet, snapshot, cache)) {
+        add(domain, device, labels);
       }
   }
   return rows;
 }
 
-function* deviceTexts(
+function* deviceLabels<Form extends LabelForm>(
   labelSet: LabelSet & { readonly scope: "device" },
   snapshot: Snapshot,
-  labelTexts: LabelTexts,
-): Generator<readonly [domain: number, slot: number, text: string | undefined]> {
+  cache: LabelCache<Form>,
+): Generator<readonly [domain: number, slot: number, labels: Form | undefined]> {
   const { group, named, ownerName } = labelSet;
   const devices = named ? snapshot.namedDevices(group) : snapshot.numberedDevices(group);
   for (const { domain, slot, name } of devices) {
@@ -323,7 +327,7 @@ function* deviceTexts(
     yield [
       domain,
       slot,
-      labelTexts.text(labelSet, record, key, () => labelSet.labels(record, identity)),
+      cache.labels(labelSet, record, key, () => labelSet.labels(record, identity)),
     ];
   }
 }
@@ -338,7 +342,16 @@ function readText(snapshot: Snapshot, domain: number, field: string): string | u
   return number === undefined ? undefined : snapshot.text(domain, number);
 }
 
-type Reader = (row: LabelledRow) => number | undefined;
+/** The value of one instance that a family of instances with this source would have on the page. */
+export function instanceValue(
+  source: StatisticsSource,
+  snapshot: Snapshot,
+  domain: number,
+): number | undefined {
+  return statisticsReader(source, INSTANCE, snapshot)({ domain, device: 0 });
+}
+
+type Reader = (row: RowPlace) => number | undefined;
 
 /** How a family's values are read from a snapshot; fields are looked up once, not for each sample. */
 function reader({ source, labelSet }: Family, snapshot: Snapshot): Reader {
@@ -356,13 +369,16 @@ function reader({ source, labelSet }: Family, snapshot: Snapshot): Reader {
 }
 
 function statisticsReader(
-  { field, minus, over, conversion }: Extract<Source, { readonly field: string }>,
+  { field, minus, over, conversion }: StatisticsSource,
   labelSet: LabelSet,
   snapshot: Snapshot,
 ): Reader {
   let read = fieldReader(field, labelSet, snapshot);
   if (minus !== undefined) {
-    read = combine(read, fieldReader(minus, labelSet, snapshot), (whole, part) => whole - part);
+    const subtract = (whole: number, part: number): number | undefined =>
+      // A guest may say that it has more left than it has at all.
+      part > whole ? undefined : whole - part;
+    read = combine(read, fieldReader(minus, labelSet, snapshot), subtract);
   }
   if (over !== undefined) {
     const divide = (part: number, whole: number): number | undefined =>

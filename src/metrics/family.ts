@@ -1,5 +1,5 @@
-import type { DomainDescription } from "../libvirt/domain_xml.ts";
 import type { DomainRecord, MeasuredDevice, Snapshot } from "../libvirt/snapshot.ts";
+import type { DomainDescription } from "../libvirt/domain_description.ts";
 
 /** A label's name and value. */
 export type Label = readonly [name: string, value: string];
@@ -81,18 +81,20 @@ export const MEBIBYTES: Conversion = { from: "MiB", convert: (value) => value * 
 /** Percent to a ratio. */
 export const PERCENT: Conversion = { from: "percent", convert: (value) => value / 100 };
 
+/**
+ * A field of libvirt's statistics; of a device the part after its number (`rd.bytes`). `minus` is taken from it and the
+ * rest is divided by `over`, when libvirt gave them all. A rest below 0 is no sample, nor is one divided by 0.
+ */
+export interface StatisticsSource {
+  readonly field: string;
+  readonly minus?: string;
+  readonly over?: string;
+  readonly conversion?: Conversion;
+}
+
 /** Where a value comes from. What libvirt did not give makes no sample. */
 export type Source =
-  /**
-   * A field of libvirt's statistics; of a device the part after its number (`rd.bytes`). `minus` is taken from it and the
-   * rest is divided by `over`, when libvirt gave them all.
-   */
-  | {
-    readonly field: string;
-    readonly minus?: string;
-    readonly over?: string;
-    readonly conversion?: Conversion;
-  }
+  | StatisticsSource
   /** Something in the domain's definition; `path` says where, for the documentation. */
   | { readonly path: string; definition(domain: DomainDescription): number | undefined }
   /** Something in the definition of the part at this position. */
@@ -117,7 +119,7 @@ export interface Family {
 
 /** Makes a row whose values are those of one field. */
 export type FieldRow = (
-  what: string,
+  name: string,
   help: string,
   unit: string,
   field: string,
@@ -125,20 +127,23 @@ export type FieldRow = (
 ) => Family;
 
 /**
- * Rows of counters that have much in common: their names are `libvirt_nova_instance_SUBJECT_WHAT_total`.
+ * Makes rows of counters of one label set.
  *
  * @param fields the beginning that all field names share
  */
-export function counterRows(subject: string, labelSet: LabelSet, fields = ""): FieldRow {
-  const row = gaugeRows(subject, labelSet, fields);
-  return (what, ...rest) => ({ ...row(`${what}_total`, ...rest), type: "counter" });
+export function counterRows(labelSet: LabelSet, fields = ""): FieldRow {
+  return fieldRows("counter", labelSet, fields);
 }
 
-/** Rows of gauges, likewise: their names are `libvirt_nova_instance_SUBJECT_WHAT`. */
-export function gaugeRows(subject: string, labelSet: LabelSet, fields = ""): FieldRow {
-  return (what, help, unit, field, conversion) => ({
-    name: `libvirt_nova_instance_${subject}_${what}`,
-    type: "gauge",
+/** Makes rows of gauges, as {@linkcode counterRows} does. */
+export function gaugeRows(labelSet: LabelSet, fields = ""): FieldRow {
+  return fieldRows("gauge", labelSet, fields);
+}
+
+function fieldRows(type: FamilyType, labelSet: LabelSet, fields: string): FieldRow {
+  return (name, help, unit, field, conversion) => ({
+    name,
+    type,
     help,
     unit,
     labelSet,

@@ -6,6 +6,7 @@ import { blockTune } from "./collectors/block_tune.ts";
 import { cacheMonitor } from "./collectors/cache_monitor.ts";
 import { cpu } from "./collectors/cpu.ts";
 import { dirtyrate } from "./collectors/dirtyrate.ts";
+import { energyMonitor } from "./collectors/energy_monitor.ts";
 import { haltpoll } from "./collectors/haltpoll.ts";
 import { hypervisor } from "./collectors/hypervisor.ts";
 import { info } from "./collectors/info.ts";
@@ -54,6 +55,7 @@ export const COLLECTORS: readonly Collector[] = [
   dirtyrate,
   cacheMonitor,
   memoryBandwidth,
+  energyMonitor,
   scrape,
   nodeCollector,
   project,
@@ -80,7 +82,7 @@ export function chooseCollectors(isOn: (collector: Collector) => boolean): reado
 }
 
 /** What a measurement for these collectors has to ask of libvirt, as values of its groups and calls, added. */
-export function neededQuestions(
+export function neededCalls(
   collectors: readonly Collector[],
 ): { readonly groups: number; readonly domainCalls: number; readonly hostCalls: number } {
   const all = (bits: (collector: Collector) => number): number =>

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import process from "node:process";
 import type { PlainFamily } from "./exposition.ts";
 import type { FamilyType } from "./family.ts";
@@ -9,8 +9,10 @@ const START_TIME_SECONDS = Date.now() / 1000 - process.uptime();
  * The metrics that every Prometheus client library has about its own process, read from `/proc/self`. What the
  * system does not tell (no `/proc`) is left out.
  * Source: prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics
+ *
+ * @param maximumFileDescriptors see {@linkcode fileDescriptorLimit}; it stays what it is
  */
-export function processFamilies(): PlainFamily[] {
+export function processFamilies(maximumFileDescriptors: number | undefined): PlainFamily[] {
   const { user, system } = process.cpuUsage();
   const memory = readMemory();
   return [
@@ -21,7 +23,7 @@ export function processFamilies(): PlainFamily[] {
       (user + system) / 1e6,
     ),
     family("process_open_fds", "gauge", "Open file descriptors", countFileDescriptors()),
-    family("process_max_fds", "gauge", "Limit of open file descriptors", fileDescriptorLimit()),
+    family("process_max_fds", "gauge", "Limit of open file descriptors", maximumFileDescriptors),
     family("process_resident_memory_bytes", "gauge", "Resident memory", memory.resident),
     family("process_virtual_memory_bytes", "gauge", "Virtual memory", memory.virtual),
     family(
@@ -43,8 +45,8 @@ function family(
 }
 
 function countFileDescriptors(): number | undefined {
-  // The listing itself holds one.
-  return attempt(() => readdirSync("/proc/self/fd").length - 1);
+  // Before Linux 6.2 the folder has no size, and has to be listed; the listing itself holds one.
+  return attempt(() => statSync("/proc/self/fd").size || readdirSync("/proc/self/fd").length - 1);
 }
 
 /** How many file descriptors this process may have open; undefined where the system does not tell. */

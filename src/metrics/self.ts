@@ -1,10 +1,10 @@
 import { Counter, type MetricObjectWithValues, Registry } from "@prometheus-io/client";
 import type { CallFailure, CallTime, HypervisorStatus } from "../libvirt/hypervisor.ts";
 import type { BuildInfo } from "../version.ts";
-import type { CollectorOutcome } from "./calls.ts";
 import type { PlainFamily, PlainSample } from "./exposition.ts";
 import type { FamilyType, Label } from "./family.ts";
-import { processFamilies } from "./process.ts";
+import { type Findings, INCOMPLETE_REASONS } from "./findings.ts";
+import { fileDescriptorLimit, processFamilies } from "./process.ts";
 
 /** What an error was about; each kind is on the page from the start, with 0. */
 export const ERROR_KINDS = [
@@ -24,51 +24,46 @@ export const ERROR_KINDS = [
   "internal",
 ] as const;
 
-/** See {@link ERROR_KINDS}. */
+/** One of {@link ERROR_KINDS}. */
 export type ErrorKind = typeof ERROR_KINDS[number];
 
-/**
- * Why an instance's values are incomplete; see `Verdict` in hypervisor.ts. One that is `unread` is not on the page yet:
- * there was no time to read its definition.
- */
-export const INCOMPLETE_REASONS = [
+/** Why an instance has ended, as libvirt's event says it; each reason is on the page from the start, with 0. */
+export const END_REASONS = [
+  "shutdown",
+  "destroyed",
+  "crashed",
+  "migrated",
+  "saved",
   "failed",
-  "busy",
-  "withheld",
-  "quarantined",
-  "late",
-  "unread",
+  "from_snapshot",
+  "unknown",
 ] as const;
 
-/** See {@link INCOMPLETE_REASONS}. */
-export type IncompleteReason = typeof INCOMPLETE_REASONS[number];
+/** One of {@link END_REASONS}. */
+export type EndReason = typeof END_REASONS[number];
 
 /** The steps of a scrape. */
 export const PHASES = ["survey", "describe", "measure", "render"] as const;
 
-/** See {@link PHASES}. */
+/** One of {@link PHASES}. */
 export type Phase = typeof PHASES[number];
 
-/** What a page says about the collection it shows. */
-export interface CollectionState {
-  readonly isUp: boolean;
-  /** Active instances that are exported; undefined when libvirt gave no list. */
-  readonly instances: number | undefined;
-  /** Domains that filters leave out, likewise. */
-  readonly filtered: number | undefined;
-  readonly incomplete: Readonly<Record<IncompleteReason, number>>;
-  /** What became of the calls of each collector. */
-  readonly outcomes: readonly CollectorOutcome[];
-  readonly phaseSeconds: Readonly<Partial<Record<Phase, number>>>;
+/** How long the steps of a collection took; one that was not reached is missing. */
+export type PhaseSeconds = Readonly<Partial<Record<Phase, number>>>;
+
+/** What the exporter says about itself whatever was collected. */
+export interface SelfMetricsOptions {
+  readonly build: BuildInfo;
   /** What a scrape may take in all. */
   readonly timeoutSeconds: number;
+  /** How many lines of each level the log has had so far. */
   readonly logLines: Readonly<Record<string, number>>;
-  readonly status: HypervisorStatus | undefined;
 }
 
 /** The exporter's metrics about itself. Counters live here, everything else comes with each page. */
 export class SelfMetrics {
-  readonly #build: BuildInfo;
+  readonly #options: SelfMetricsOptions;
+  readonly #maximumFileDescriptors = fileDescriptorLimit();
   readonly #registry = new Registry();
   readonly #errors = this.#counter("libvirt_nova_exporter_errors_total", "Errors by kind", [
     "kind",
@@ -101,8 +96,8 @@ export class SelfMetrics {
     "Instances whose definition was read",
   );
 
-  constructor(build: BuildInfo) {
-    this.#build = build;
+  constructor(options: SelfMetricsOptions) {
+    this.#options = options;
     for (const kind of ERROR_KINDS) this.#errors.inc({ kind }, 0);
   }
 
@@ -137,15 +132,15 @@ export class SelfMetrics {
   }
 
   /** All families about the exporter, with those of its process. */
-  async families(state: CollectionState): Promise<PlainFamily[]> {
+  async families(findings: Findings, phaseSeconds: PhaseSeconds): Promise<PlainFamily[]> {
     const counters = await this.#registry.getMetricsAsJSON() as unknown as CounterObject[];
     return [
-      ...stateFamilies(state),
+      ...collectionFamilies(findings, phaseSeconds, this.#options),
       gauge("libvirt_nova_exporter_build_info", "What is running; the value is always 1", [
-        sample(1, Object.entries(this.#build)),
+        sample(1, Object.entries(this.#options.build)),
       ]),
       ...counters.map(counterFamily),
-      ...processFamilies(),
+      ...processFamilies(this.#maximumFileDescriptors),
     ];
   }
 
@@ -162,89 +157,124 @@ function counterFamily({ name, help, values }: CounterObject): PlainFamily {
   const samples = values.map(({ value, labels }) =>
     sample(value, Object.entries(labels).map(([label, text]) => [label, String(text)]))
   );
-  return named(name, "counter", help, samples);
+  return family(name, "counter", help, samples);
 }
 
-function stateFamilies(state: CollectionState): PlainFamily[] {
-  const { status, phaseSeconds } = state;
-  const seconds = PHASES.map((phase) => phaseSeconds[phase] ?? 0);
-  const phases = PHASES.flatMap((phase) => {
-    const value = phaseSeconds[phase];
-    return value === undefined ? [] : [sample(value, [["phase", phase]])];
-  });
-  const reasons = INCOMPLETE_REASONS.map((reason) =>
-    sample(state.incomplete[reason], [["reason", reason]])
-  );
+function collectionFamilies(
+  findings: Findings,
+  phaseSeconds: PhaseSeconds,
+  { timeoutSeconds, logLines }: SelfMetricsOptions,
+): PlainFamily[] {
+  const { status } = findings;
   return [
-    gauge("libvirt_nova_up", "Whether libvirt listed its instances", [sample(state.isUp ? 1 : 0)]),
-    gauge(
-      "libvirt_nova_exporter_instances",
-      "Active instances that libvirt listed and that are exported",
-      known(state.instances),
-    ),
-    gauge(
-      "libvirt_nova_exporter_instances_filtered",
-      "Instances that libvirt listed and that filters leave out",
-      known(state.filtered),
-    ),
-    gauge(
-      "libvirt_nova_exporter_instances_incomplete",
-      "Instances whose values are incomplete, by reason",
-      state.isUp ? reasons : [],
-    ),
+    ...instanceFamilies(findings),
     gauge(
       "libvirt_nova_exporter_scrape_timeout_seconds",
       "Time that a scrape may take in all, as configured",
-      [sample(state.timeoutSeconds)],
+      [sample(timeoutSeconds)],
     ),
-    named(
+    family(
       "libvirt_nova_exporter_log_lines_total",
       "counter",
       "Lines of the log by level",
-      Object.entries(state.logLines).map(([level, lines]) => sample(lines, [["level", level]])),
+      Object.entries(logLines).map(([level, lines]) => sample(lines, [["level", level]])),
     ),
-    gauge("libvirt_nova_exporter_scrape_duration_seconds", "Duration of this collection", [
-      sample(seconds.reduce((sum, one) => sum + one, 0)),
-    ]),
-    gauge(
-      "libvirt_nova_exporter_scrape_phase_duration_seconds",
-      "Duration of this collection's phases",
-      phases,
-    ),
-    gauge(
-      "libvirt_nova_exporter_collector_success",
-      "Whether libvirt refused none of the calls that the collector needs",
-      state.outcomes.map(({ name, success }) => sample(success ? 1 : 0, [["collector", name]])),
-    ),
-    gauge(
-      "libvirt_nova_exporter_collector_duration_seconds",
-      "Time of the calls that the collector needs; what several need counts for each of them",
-      state.outcomes.map(({ name, seconds }) => sample(seconds, [["collector", name]])),
-    ),
+    ...durationFamilies(findings, phaseSeconds),
     ...(status === undefined ? [] : statusFamilies(status)),
   ];
 }
 
-function known(value: number | undefined): readonly Unnamed[] {
+function instanceFamilies(findings: Findings): PlainFamily[] {
+  const { isUp, instances, filtered, listAgeSeconds, incomplete } = findings;
+  const reasons = INCOMPLETE_REASONS.map((reason) =>
+    sample(incomplete[reason], [["reason", reason]])
+  );
+  return [
+    gauge(
+      "libvirt_nova_up",
+      "Whether libvirt answered anything of this scrape and has listed its domains since the start",
+      [sample(isUp ? 1 : 0)],
+    ),
+    gauge(
+      "libvirt_nova_exporter_list_age_seconds",
+      "Age of libvirt's list of domains that this page stands on; events have kept it up since",
+      known(listAgeSeconds),
+    ),
+    gauge(
+      "libvirt_nova_exporter_instances",
+      "Active instances that libvirt listed and that are exported",
+      known(instances),
+    ),
+    gauge(
+      "libvirt_nova_exporter_instances_filtered",
+      "Instances that libvirt listed and that filters leave out",
+      known(filtered),
+    ),
+    gauge(
+      "libvirt_nova_exporter_instances_incomplete",
+      "Instances whose values are incomplete, by reason",
+      isUp ? reasons : [],
+    ),
+  ];
+}
+
+function durationFamilies({ outcomes }: Findings, phaseSeconds: PhaseSeconds): PlainFamily[] {
+  const reached = PHASES.flatMap((phase) => {
+    const seconds = phaseSeconds[phase];
+    return seconds === undefined ? [] : [sample(seconds, [["phase", phase]])];
+  });
+  return [
+    gauge("libvirt_nova_exporter_scrape_duration_seconds", "Duration of this collection", [
+      sample(reached.reduce((sum, { value }) => sum + value, 0)),
+    ]),
+    gauge(
+      "libvirt_nova_exporter_scrape_phase_duration_seconds",
+      "Duration of this collection's phases",
+      reached,
+    ),
+    gauge(
+      "libvirt_nova_exporter_collector_success",
+      "Whether libvirt refused none of the calls that the collector needs",
+      outcomes.map(({ name, success }) => sample(success ? 1 : 0, [["collector", name]])),
+    ),
+    gauge(
+      "libvirt_nova_exporter_collector_duration_seconds",
+      "Time of the calls that the collector needs; what several need counts for each of them",
+      outcomes.map(({ name, seconds }) => sample(seconds, [["collector", name]])),
+    ),
+  ];
+}
+
+function known(value: number | undefined): readonly SampleWithoutName[] {
   return value === undefined ? [] : [sample(value)];
 }
 
 function statusFamilies(status: HypervisorStatus): PlainFamily[] {
-  const counter = (name: string, help: string, value: number): PlainFamily =>
-    named(`libvirt_nova_exporter_${name}`, "counter", help, [sample(value)]);
   return [
     counter(
-      "connection_attempts_total",
+      "libvirt_nova_exporter_connection_attempts_total",
       "Attempts to connect to libvirt",
       status.connectionAttempts,
     ),
-    counter("connections_opened_total", "Connections opened", status.connectionsOpened),
-    counter("connections_failed_total", "Attempts that libvirt refused", status.connectionsFailed),
-    counter("connections_lost_total", "Connections lost or given up", status.connectionsLost),
+    counter(
+      "libvirt_nova_exporter_connections_opened_total",
+      "Connections opened",
+      status.connectionsOpened,
+    ),
+    counter(
+      "libvirt_nova_exporter_connections_failed_total",
+      "Attempts that libvirt refused",
+      status.connectionsFailed,
+    ),
+    counter(
+      "libvirt_nova_exporter_connections_lost_total",
+      "Connections lost or given up",
+      status.connectionsLost,
+    ),
     gauge(
       "libvirt_nova_exporter_abandoned_calls",
-      "Calls that libvirt has not answered in time and not yet answered since; those that need a " +
-        "monitor hold a worker of libvirt's daemon",
+      "Calls that libvirt has not answered in time and not yet answered since, or that were lost " +
+        "with their connection; each may hold a worker of libvirt's daemon",
       [
         sample(status.abandonedMonitorCalls, [["need", "monitor"]]),
         sample(status.abandonedOtherCalls, [["need", "none"]]),
@@ -255,25 +285,40 @@ function statusFamilies(status: HypervisorStatus): PlainFamily[] {
       "Instances (and connections) not asked until their last call returns",
       [sample(status.quarantined)],
     ),
+    family(
+      "libvirt_nova_exporter_instances_ended_total",
+      "counter",
+      "Instances of this host, those that filters leave out among them, that libvirt's events say have ended, by reason",
+      endedSamples(status),
+    ),
   ];
 }
 
-/** A sample before it is given the name of its family. */
-type Unnamed = Omit<PlainSample, "name">;
+function endedSamples({ endedInstances }: HypervisorStatus): readonly SampleWithoutName[] {
+  if (endedInstances === undefined) return [];
+  return END_REASONS.map((reason) => sample(endedInstances[reason] ?? 0, [["reason", reason]]));
+}
 
-function sample(value: number, labels: readonly Label[] = []): Unnamed {
+/** A sample before it is given the name of its family. */
+type SampleWithoutName = Omit<PlainSample, "name">;
+
+function sample(value: number, labels: readonly Label[] = []): SampleWithoutName {
   return { value, labels };
 }
 
-function gauge(name: string, help: string, samples: readonly Unnamed[]): PlainFamily {
-  return named(name, "gauge", help, samples);
+function counter(name: string, help: string, value: number): PlainFamily {
+  return family(name, "counter", help, [sample(value)]);
 }
 
-function named(
+function gauge(name: string, help: string, samples: readonly SampleWithoutName[]): PlainFamily {
+  return family(name, "gauge", help, samples);
+}
+
+function family(
   name: string,
   type: FamilyType,
   help: string,
-  samples: readonly Unnamed[],
+  samples: readonly SampleWithoutName[],
 ): PlainFamily {
   return { name, type, help, samples: samples.map((one) => ({ name, ...one })) };
 }

@@ -1,10 +1,10 @@
-import type { Collection } from "../collection.ts";
+import type { Collection } from "../scrape/collection.ts";
 import {
   hostFamilies,
   instanceFamilies,
   type InstanceFamily,
+  LabelCache,
   type PlainFamily,
-  readLabels,
 } from "../metrics/exposition.ts";
 import type { FamilyType, Label } from "../metrics/family.ts";
 
@@ -48,9 +48,10 @@ export function* renderJson(collection: Collection): Generator<string> {
 }
 
 function* jsonFamilies(collection: Collection): Generator<JsonFamily> {
-  const { snapshot, collectors, labelTexts } = collection.parts;
+  const { snapshot, collectors, labelTexts } = collection.findings;
   if (snapshot !== undefined) {
-    for (const family of instanceFamilies(collectors, snapshot, labelTexts)) {
+    const labels = new LabelCache(labelTexts.identity, (labels) => labels);
+    for (const family of instanceFamilies(collectors, snapshot, labels)) {
       yield jsonOfInstances(family);
     }
     yield* hostFamilies(collectors, snapshot).map(jsonOfPlain);
@@ -58,10 +59,12 @@ function* jsonFamilies(collection: Collection): Generator<JsonFamily> {
   yield* collection.selfFamilies.map(jsonOfPlain);
 }
 
-function jsonOfInstances({ family, rows, valueOf }: InstanceFamily): JsonFamily {
+function jsonOfInstances(
+  { family, rows, valueOf }: InstanceFamily<readonly Label[]>,
+): JsonFamily {
   const metrics = rows.flatMap((row) => {
     const value = valueOf(row);
-    return value === undefined ? [] : [jsonMetric(readLabels(row.labels), value)];
+    return value === undefined ? [] : [jsonMetric(row.labels, value)];
   });
   return { name: family.name, help: family.help, type: TYPES[family.type], metrics };
 }

@@ -1,10 +1,14 @@
-import type { Collection } from "../collection.ts";
+import { incompleteReason } from "../scrape/diagnosis.ts";
 import { DomainCall, StatisticsGroup } from "../libvirt/hypervisor.ts";
 import { type DomainRecord, isActive, type Snapshot } from "../libvirt/snapshot.ts";
+import { USED_BYTES } from "../metrics/collectors/memory.ts";
 import { reasonName, stateName } from "../metrics/domain_state.ts";
+import { instanceValue } from "../metrics/exposition.ts";
 import { KIBIBYTES, NANOSECONDS } from "../metrics/family.ts";
+import type { Findings } from "../metrics/findings.ts";
 import { hostMemoryBytes, hostNode, sumOf } from "../metrics/host.ts";
-import { neededQuestions } from "../metrics/mod.ts";
+import { neededCalls } from "../metrics/mod.ts";
+import { countOf } from "./units.ts";
 
 /** For how long what a guest has said of its memory is shown. Nova has it say it every 10 seconds. */
 const GUEST_FIGURES_SECONDS = 120;
@@ -12,11 +16,12 @@ const GUEST_FIGURES_SECONDS = 120;
 /** How many instances a note names. */
 const NAMED_INSTANCES = 3;
 
-/** A collection and when its values were asked for. */
+/** What a collection found, and when its values were asked for. */
 export interface Observation {
-  readonly collection: Collection;
-  /** Of a steady clock. */
+  readonly findings: Findings;
+  /** When the values were asked for, in seconds of a steady clock. */
   readonly steadySeconds: number;
+  /** The same in Unix time. */
   readonly unixSeconds: number;
 }
 
@@ -27,6 +32,8 @@ export interface Overview {
   readonly instances: readonly InstanceFacts[];
   /** Which values were asked for: without its collectors a value is known of no instance. */
   readonly asked: Readonly<Record<Subject, boolean>>;
+  /** Seconds that rates are of; undefined without rates. */
+  readonly rateSeconds: number | undefined;
   /** What is missing, in sentences. */
   readonly notes: readonly string[];
 }
@@ -42,7 +49,7 @@ export interface HostFacts {
   readonly inactive: number;
   readonly virtualCpus: number | undefined;
   readonly cpus: number | undefined;
-  /** What the instances can have. */
+  /** Memory that active instances can have. */
   readonly allocatedBytes: number | undefined;
   readonly memoryBytes: number | undefined;
 }
@@ -51,12 +58,15 @@ export interface HostFacts {
 export interface InstanceFacts {
   /** Nova's name; libvirt's where there is none. */
   readonly name: string;
+  readonly libvirtName: string;
   readonly project: string | undefined;
   readonly isActive: boolean;
   /** libvirt's word for its state. */
   readonly state: string | undefined;
   /** Why it is in that state, unless it runs. */
   readonly reason: string | undefined;
+  /** Why some of its values are not known, in words; undefined when libvirt answered all that was asked. */
+  readonly incomplete: string | undefined;
   readonly virtualCpus: number | undefined;
   /** Cores that it keeps busy. */
   readonly cores: number | undefined;
@@ -74,18 +84,21 @@ export interface InstanceFacts {
  * What two observations show. Without the one before, or when it was of another run of an instance, there are no rates.
  */
 export function overviewOf(before: Observation | undefined, now: Observation): Overview {
-  const { parts } = now.collection;
-  const snapshot = parts.snapshot;
-  const asked = askedSubjects(parts);
-  if (snapshot === undefined) return { host: NO_HOST, instances: [], asked, notes: [] };
+  const { findings } = now;
+  const snapshot = findings.snapshot;
+  const asked = subjectsOf(findings);
+  if (snapshot === undefined) {
+    return { host: NO_HOST, instances: [], asked, rateSeconds: undefined, notes: [] };
+  }
   const seconds = before === undefined ? 0 : now.steadySeconds - before.steadySeconds;
-  const earlier = seconds > 0 ? countersByHandle(before?.collection.parts.snapshot) : new Map();
+  const earlier = seconds > 0 ? countersByHandle(before?.findings.snapshot) : new Map();
   const read = deviceCounters(snapshot);
   const instances = snapshot.domains.map((record, domain): InstanceFacts => {
     const rate = rateReader(earlier.get(record.handle), read(domain), seconds);
     return {
       ...identity(record),
       ...stateOf(snapshot, domain),
+      incomplete: incompleteText(snapshot, record, domain),
       virtualCpus: record.description?.currentVirtualCpus,
       usedBytes: usedMemory(snapshot, domain, now.unixSeconds),
       memoryBytes: memoryOf(snapshot, domain),
@@ -97,10 +110,11 @@ export function overviewOf(before: Observation | undefined, now: Observation): O
     };
   });
   return {
-    host: hostFacts(parts, snapshot),
+    host: hostFacts(findings, snapshot),
     instances: instances.sort(compareInstances),
     asked,
-    notes: [...incompleteNotes(snapshot), ...unreadNotes(parts.unread)],
+    rateSeconds: seconds > 0 ? seconds : undefined,
+    notes: [...incompleteNotes(snapshot), ...unreadNotes(findings.unread)],
   };
 }
 
@@ -113,8 +127,8 @@ const NO_HOST: HostFacts = {
   memoryBytes: undefined,
 };
 
-function askedSubjects({ collectors }: Collection["parts"]): Overview["asked"] {
-  const { groups, domainCalls } = neededQuestions(collectors);
+function subjectsOf({ collectors }: Findings): Overview["asked"] {
+  const { groups, domainCalls } = neededCalls(collectors);
   const asks = (group: number, call: number): boolean =>
     (groups & group) !== 0 || (domainCalls & call) !== 0;
   return {
@@ -125,7 +139,7 @@ function askedSubjects({ collectors }: Collection["parts"]): Overview["asked"] {
   };
 }
 
-function hostFacts({ instances = 0 }: Collection["parts"], snapshot: Snapshot): HostFacts {
+function hostFacts({ instances = 0 }: Findings, snapshot: Snapshot): HostFacts {
   const active = snapshot.domains.filter(isActive);
   return {
     instances,
@@ -139,10 +153,11 @@ function hostFacts({ instances = 0 }: Collection["parts"], snapshot: Snapshot): 
 
 function identity(
   record: DomainRecord,
-): Pick<InstanceFacts, "name" | "project" | "isActive"> {
+): Pick<InstanceFacts, "name" | "libvirtName" | "project" | "isActive"> {
   const nova = record.description?.nova;
   return {
     name: nova?.name || record.name,
+    libvirtName: record.name,
     project: nova?.projectName || undefined,
     isActive: isActive(record),
   };
@@ -159,20 +174,35 @@ function stateOf(snapshot: Snapshot, domain: number): Pick<InstanceFacts, "state
   const state = stateName(code);
   const reasonCode = field(snapshot, domain, "state.reason");
   const reason = reasonCode === undefined ? "unknown" : reasonName(code, reasonCode);
-  const isTold = state !== "running" && reason !== "unknown";
-  return { state, reason: isTold ? reason.replaceAll("_", " ") : undefined };
+  const isShown = state !== "running" && reason !== "unknown";
+  return { state, reason: isShown ? reason.replaceAll("_", " ") : undefined };
+}
+
+const INCOMPLETE: Readonly<Record<NonNullable<ReturnType<typeof incompleteReason>>, string>> = {
+  failed: "libvirt refused a call about it",
+  busy: "somebody else was asking its QEMU",
+  withheld: "not asked: too many calls were unanswered, or there was no time",
+  quarantined: "not asked: an earlier call about it is unanswered",
+  late: "it did not answer in time",
+  locked: "libvirt holds its lock",
+  suspended: "its vhost-user interfaces are not asked for some minutes",
+};
+
+function incompleteText(
+  snapshot: Snapshot,
+  { definition }: DomainRecord,
+  domain: number,
+): string | undefined {
+  const reason = incompleteReason(snapshot.verdict(domain));
+  if (reason !== undefined) return INCOMPLETE[reason];
+  return definition === "refused" ? "libvirt refused its definition" : undefined;
 }
 
 function usedMemory(snapshot: Snapshot, domain: number, now: number): number | undefined {
   const told = field(snapshot, domain, "balloon.last-update");
   // Where libvirt does not say when the guest told, it tells only what the guest tells now.
   if (told !== undefined && now - told > GUEST_FIGURES_SECONDS) return undefined;
-  const available = field(snapshot, domain, "balloon.available");
-  // Guests before Linux 3.14 do not tell what they could free.
-  const rest = field(snapshot, domain, "balloon.usable") ??
-    field(snapshot, domain, "balloon.unused");
-  if (available === undefined || rest === undefined || rest > available) return undefined;
-  return KIBIBYTES.convert(available - rest);
+  return instanceValue(USED_BYTES, snapshot, domain);
 }
 
 function memoryOf(snapshot: Snapshot, domain: number): number | undefined {
@@ -274,13 +304,6 @@ function incompleteNotes(snapshot: Snapshot): readonly string[] {
 function unreadNotes(unread: number): readonly string[] {
   if (unread === 0) return [];
   return [
-    `There was no time to read the definition of ${
-      countOf(unread)
-    } not shown here: give more with --libvirt.timeout`,
+    `The definition of ${countOf(unread)} not shown here could not be read yet`,
   ];
-}
-
-/** Such as `1 instance`. */
-export function countOf(instances: number): string {
-  return `${instances} ${instances === 1 ? "instance" : "instances"}`;
 }

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import type { Collection } from "../collection.ts";
-import type { OnceFormat } from "../config.ts";
+import type { Collection } from "../scrape/collection.ts";
+import type { OnceFormat } from "../config/flags.ts";
 import { renderJson } from "./json.ts";
 import { type Observation, overviewOf } from "./overview.ts";
 import { renderTable, renderUnanswered } from "./table.ts";
@@ -15,8 +15,8 @@ export interface Printout {
   readonly chunks: Iterable<Uint8Array>;
 }
 
-/** What a printout needs from around it. */
-export interface Surroundings {
+/** What a printout needs. */
+export interface Environment {
   collect(): Promise<Collection>;
   readonly clock: Clock;
   /** Width of the terminal that it is printed to; undefined when it is no terminal. */
@@ -33,10 +33,10 @@ export interface Clock {
 }
 
 /** Collects, and makes what is printed of it in this format. */
-export async function printout(format: OnceFormat, around: Surroundings): Promise<Printout> {
-  if (format === "table") return await tablePrintout(around);
-  const collection = await around.collect();
-  const { isUp } = collection.parts;
+export async function printout(format: OnceFormat, environment: Environment): Promise<Printout> {
+  if (format === "table") return await tablePrintout(environment);
+  const collection = await environment.collect();
+  const { isUp } = collection.findings;
   return { isUp, chunks: format === "json" ? jsonChunks(collection) : collection.page(format) };
 }
 
@@ -45,15 +45,15 @@ function* jsonChunks(collection: Collection): Generator<Uint8Array> {
 }
 
 /** Rates need two collections. When libvirt does not answer the second time, what it said first is shown without rates. */
-async function tablePrintout(around: Surroundings): Promise<Printout> {
-  const { clock, terminalColumns } = around;
+async function tablePrintout(environment: Environment): Promise<Printout> {
+  const { clock, terminalColumns } = environment;
   const print = (isUp: boolean, text: string): Printout => ({ isUp, chunks: [Buffer.from(text)] });
-  const first = await observe(around);
-  const { isUp, reason } = first.collection.parts;
+  const first = await observe(environment);
+  const { isUp, reason } = first.findings;
   if (!isUp) return print(false, renderUnanswered(reason, terminalColumns));
   await clock.wait(RATE_MILLISECONDS);
-  const second = await observe(around);
-  const again = second.collection.parts;
+  const second = await observe(environment);
+  const again = second.findings;
   if (again.isUp) return print(true, renderTable(overviewOf(first, second), terminalColumns));
   const overview = overviewOf(undefined, first);
   const note = `There are no rates, for libvirt did not answer a second time: ${again.reason}`;
@@ -61,10 +61,10 @@ async function tablePrintout(around: Surroundings): Promise<Printout> {
   return print(false, renderTable({ ...overview, notes }, terminalColumns));
 }
 
-async function observe({ collect, clock }: Surroundings): Promise<Observation> {
+async function observe({ collect, clock }: Environment): Promise<Observation> {
   const collection = await collect();
   return {
-    collection,
+    findings: collection.findings,
     // Not when it ended: a guest that hangs holds up its end, but not the values of the others.
     steadySeconds: clock.measuredAt(collection) / 1_000,
     unixSeconds: clock.unixMilliseconds() / 1_000,

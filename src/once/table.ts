@@ -1,9 +1,7 @@
-import { countOf, type InstanceFacts, type Overview, type Subject } from "./overview.ts";
+import type { InstanceFacts, Overview, Subject } from "./overview.ts";
+import { ABSENT, hostText, NO_INSTANCES } from "./overview_text.ts";
 import { displayWidth, fit, printable, wrap } from "./terminal_text.ts";
 import { bytesText, percentText, type UnitStyle } from "./units.ts";
-
-/** What stands for a value that is not known. */
-const ABSENT = "-";
 
 /** What stands between columns. */
 const GAPS: Readonly<Record<UnitStyle, string>> = { full: "  ", short: " " };
@@ -113,7 +111,7 @@ export function renderTable(overview: Overview, terminalColumns: number | undefi
   const columns = COLUMNS.filter(({ subject }) => subject === undefined || asked[subject]);
   const layout = layOut(columns, instances, terminalColumns ?? Infinity);
   const missing = columns.filter((column) => !layout.columns.includes(column));
-  const lines = instances.length === 0 ? [EMPTY] : tableLines(layout, instances);
+  const lines = instances.length === 0 ? [NO_INSTANCES] : tableLines(layout, instances);
   const sentences = (texts: readonly string[]): readonly string[] =>
     texts.flatMap((text) => wrap(printable(text), terminalColumns ?? Infinity));
   const below = sentences([
@@ -121,14 +119,12 @@ export function renderTable(overview: Overview, terminalColumns: number | undefi
     ...(instances.length === 0 ? [] : roomNotes(missing.map(({ heading }) => heading.full))),
   ]);
   const blocks = [
-    sentences([hostText(overview)]),
+    sentences([hostText(overview.host)]),
     instances.length === 0 ? sentences(lines) : lines,
     below,
   ].filter((block) => block.length > 0);
   return `${blocks.map((block) => block.join("\n")).join("\n\n")}\n`;
 }
-
-const EMPTY = "No instances: none is active here, or the flags --domain.* leave them out";
 
 /** What is printed when libvirt did not answer. */
 export function renderUnanswered(
@@ -137,21 +133,6 @@ export function renderUnanswered(
 ): string {
   const text = printable(`libvirt did not answer: ${reason ?? "unknown reason"}`);
   return `${wrap(text, terminalColumns ?? Infinity).join("\n")}\n`;
-}
-
-function hostText({ host }: Overview): string {
-  const amount = (value: number | undefined): string =>
-    value === undefined ? ABSENT : bytesText(value, "full");
-  const shutOff = host.inactive === 0 ? "" : ` and ${host.inactive} shut off`;
-  const cpus = host.cpus === undefined ? "" : ` on ${host.cpus} CPUs`;
-  const memory = host.memoryBytes === undefined ? "" : ` of ${amount(host.memoryBytes)}`;
-  // Without instances nothing is allocated; with some it may be unknown what.
-  const nothing = host.instances === 0 ? 0 : undefined;
-  return [
-    `${countOf(host.instances)}${shutOff}`,
-    `${host.virtualCpus ?? nothing ?? ABSENT} vCPUs${cpus}`,
-    `${amount(host.allocatedBytes ?? nothing)}${memory} memory allocated`,
-  ].join(", ");
 }
 
 function roomNotes(headings: readonly string[]): readonly string[] {
@@ -181,10 +162,10 @@ function layOut(
 ): Layout {
   const full = tryLayout(columns, "full", instances, room);
   if (full !== undefined) return full;
-  let rest = columns;
+  let left = columns;
   for (const out of [[], ...LEFT_OUT]) {
-    rest = rest.filter((column) => !out.includes(column));
-    const short = tryLayout(rest, "short", instances, room);
+    left = left.filter((column) => !out.includes(column));
+    const short = tryLayout(left, "short", instances, room);
     if (short !== undefined) return short;
   }
   return { columns: [NAME], style: "short", widths: [Math.max(1, room)] };

@@ -1,4 +1,5 @@
 import { eastAsianWidth } from "get-east-asian-width";
+import { PILED_MARKS } from "../text.ts";
 
 /**
  * What terminals disagree about: whether emoji are joined, varied or given a colour of skin. Without it each emoji is
@@ -6,9 +7,6 @@ import { eastAsianWidth } from "get-east-asian-width";
  */
 const EMOJI_MODIFIERS =
   /[\u{200C}\u{200D}\u{FE00}-\u{FE0F}\u{E0100}-\u{E01EF}\u{1F3FB}-\u{1F3FF}]/gu;
-
-/** Marks beyond those that a script needs, which would be drawn over the lines around. */
-const PILED_MARKS = /(\p{M}{3})\p{M}+/gu;
 
 /** Control and format characters, what is no character, and what cannot be seen. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
@@ -32,9 +30,10 @@ const GRAPHEMES = new Intl.Segmenter("en", { granularity: "grapheme" });
  * What cannot be printed is a question mark, so escape sequences are seen and do nothing.
  */
 export function printable(text: string): string {
-  return text.normalize("NFC")
+  // Marks go first: to put thousands at one character in order takes the square of their number.
+  return text.replaceAll(PILED_MARKS, "$1")
+    .normalize("NFC")
     .replaceAll(EMOJI_MODIFIERS, "")
-    .replaceAll(PILED_MARKS, "$1")
     .replaceAll(UNPRINTABLE, "?");
 }
 

@@ -28,3 +28,23 @@ export function percentText(cores: number): string {
   const percent = cores * 100;
   return percent.toFixed(percent < 999.95 ? 1 : 0);
 }
+
+/** Such as `1 instance`. */
+export function countOf(instances: number): string {
+  return `${instances} ${instances === 1 ? "instance" : "instances"}`;
+}
+
+/** Seconds, and from which number of them on the next greater unit is taken. */
+const DURATIONS: readonly (readonly [seconds: number, unit: string, below: number])[] = [
+  [1, "s", 120],
+  [60, "min", 120 * 60],
+  [3_600, "h", 48 * 3_600],
+  [86_400, "d", Infinity],
+];
+
+/** A duration in whole units of the greatest kind of which there are two at least, such as `15 s` or `3 min`. */
+export function durationText(seconds: number): string {
+  const known = Math.max(0, seconds);
+  const [length, unit] = DURATIONS.find(([, , below]) => Math.round(known) < below) ?? [1, "s"];
+  return `${Math.round(known / length)} ${unit}`;
+}

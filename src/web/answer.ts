@@ -1,6 +1,8 @@
+import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { type ServerResponse, STATUS_CODES } from "node:http";
 import { clearTimeout, setTimeout } from "node:timers";
+import { setHead } from "../runtime/response_headers.ts";
 
 /** What a handler answers; the chunks go out one after another and must not change afterwards. */
 export interface Page {
@@ -68,11 +70,7 @@ export async function sendPage(
   options: SendOptions,
 ): Promise<SendOutcome> {
   if (options.signal.aborted) return "client gone";
-  response.statusCode = page.status;
-  // Deno's writeHead() does not check that headers have no line ends; setHeader() does in all runtimes.
-  for (const [name, value] of Object.entries(pageHeaders(page, options.close))) {
-    response.setHeader(name, value);
-  }
+  setHead(response, page.status, pageHeaders(page, options.close));
   const tooSlow = new AbortController();
   const signal = AbortSignal.any([options.signal, tooSlow.signal]);
   const deadline = setTimeout(() => tooSlow.abort(), options.answerMilliseconds);
@@ -87,11 +85,13 @@ export async function sendPage(
     }
   };
   try {
+    let last: Uint8Array | undefined;
     for (const piece of options.headersOnly ? [] : pieces(page.chunks)) {
       signal.throwIfAborted();
-      if (!response.write(piece)) await progress("drain");
+      if (last !== undefined && !response.write(last)) await progress("drain");
+      last = piece;
     }
-    response.end();
+    response.end(last);
     if (!response.writableFinished) await progress("finish");
     return "sent";
   } catch {
@@ -111,11 +111,16 @@ function pageHeaders(page: Page, close: boolean): Record<string, string | number
   };
 }
 
-function bodyLength(page: Page): number {
-  return page.chunks.reduce((bytes, chunk) => bytes + chunk.byteLength, 0);
+function bodyLength({ chunks }: Pick<Page, "chunks">): number {
+  return chunks.reduce((bytes, chunk) => bytes + chunk.byteLength, 0);
 }
 
+/** The body in pieces of moderate size. A small one is one piece: each is a call of the system, which costs more than a copy. */
 function* pieces(chunks: readonly Uint8Array[]): Generator<Uint8Array> {
+  if (bodyLength({ chunks }) <= WRITE_BYTES) {
+    yield Buffer.concat(chunks);
+    return;
+  }
   for (const chunk of chunks) {
     for (let start = 0; start < chunk.byteLength; start += WRITE_BYTES) {
       yield chunk.subarray(start, start + WRITE_BYTES);

@@ -1,6 +1,7 @@
-import { lookup } from "node:dns/promises";
 import { chmod, lstat, unlink } from "node:fs/promises";
-import { connect, isIP, type ListenOptions, type Server } from "node:net";
+import { connect, type ListenOptions, type Server } from "node:net";
+import { codeOf } from "../text.ts";
+import { addressOf, systemListenCode } from "../runtime/listen_errors.ts";
 
 /** Where to listen. */
 export type ListenAddress = TcpListenAddress | UnixListenAddress | InheritedListenAddress;
@@ -21,7 +22,7 @@ export interface UnixListenAddress {
   readonly mode: number;
 }
 
-/** A socket that whoever started this process listens on already, as systemd does. */
+/** A socket that listens already when the process starts, as one of systemd does. */
 export interface InheritedListenAddress {
   readonly fileDescriptor: number;
 }
@@ -60,9 +61,11 @@ export async function bind(server: Server, address: ListenAddress): Promise<Boun
     if ("fileDescriptor" in address) return await listen(server, { fd: address.fileDescriptor });
     const { host, port } = address;
     if (host === undefined) return await bindToAll(server, port);
-    return await listen(server, { host: await resolve(host), port });
+    return await listen(server, { host: await addressOf(host), port });
   } catch (error) {
-    throw new WebServerError(describeBindFailure(address, errorCode(error)), { cause: error });
+    throw new WebServerError(explainBindFailure(address, errorCode(error)), {
+      cause: error,
+    });
   }
 }
 
@@ -112,11 +115,6 @@ function codedError(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
-// The runtimes name an unknown host differently when listen() looks it up, so it gets an IP address only.
-async function resolve(host: string): Promise<string> {
-  return isIP(host) === 0 ? (await lookup(host)).address : host;
-}
-
 function listen(
   server: Server,
   where: ListenOptions & { readonly fd?: number },
@@ -136,8 +134,7 @@ function listen(
 }
 
 function errorCode(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : String(error);
+  return codeOf(error) || String(error);
 }
 
 /**
@@ -145,20 +142,19 @@ function errorCode(error: unknown): string {
  *
  * @param code the system's error code, such as `EADDRINUSE`
  */
-export function describeBindFailure(address: ListenAddress, code: string): string {
+export function explainBindFailure(address: ListenAddress, code: string): string {
   const where = `Cannot listen on "${formatListenAddress(address)}"`;
   if ("path" in address) return `${where}: ${explainPathFailure(code)}`;
   if ("fileDescriptor" in address) {
     return `${where}: ${code}, it has to be a stream socket that systemd listens on`;
   }
-  switch (code) {
+  switch (systemListenCode(code)) {
     case "EADDRINUSE":
       return `${where}: the port is in use, stop the other program or choose another with --port or --web.listen-address`;
     case "EACCES":
     case "EPERM":
       return `${where}: permission denied, use a port above 1023 or grant CAP_NET_BIND_SERVICE`;
     case "EADDRNOTAVAIL":
-    case "EINVAL": // what Deno makes of EADDRNOTAVAIL
     case "ENODEV":
       return `${where}: no network interface of this host has that address, use one that "ip address" lists`;
     case "ENOTFOUND":

@@ -2,7 +2,8 @@ import type { IncomingHttpHeaders } from "node:http";
 import { type Page, textPage } from "./answer.ts";
 import type { WebLimits } from "./request_limits.ts";
 import { parseRequestTarget } from "./request_target.ts";
-import { oneLine, type WebLog } from "./web_log.ts";
+import type { LogWriter } from "../log/line.ts";
+import { messageOf, oneLine } from "../text.ts";
 
 /** What a handler learns about a request. */
 export interface PageRequest {
@@ -25,7 +26,7 @@ const ALLOWED_METHODS = "GET, HEAD";
 export interface Routing {
   /** Handlers by decoded path. */
   readonly routes: ReadonlyMap<string, PageHandler>;
-  readonly log: WebLog;
+  readonly log: LogWriter;
   readonly limits: Pick<WebLimits, "maximumTargetLength">;
 }
 
@@ -70,7 +71,10 @@ export async function findPage(
     });
   } catch (error) {
     if (signal.aborted) log.debug("A request ended with its client", { path: target.path });
-    else log.error("Could not make a page", { path: target.path, error: oneLine(error) });
+    else {log.error("Could not make a page", {
+        path: target.path,
+        error: oneLine(messageOf(error)),
+      });}
     return textPage(500, "Internal error");
   }
 }

@@ -5,39 +5,39 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createNetServer, type Server as NetServer, type Socket } from "node:net";
-import { clearTimeout, setTimeout } from "node:timers";
 import {
   createServer as createTlsServer,
   type Server as TlsServer,
   type TLSSocket,
 } from "node:tls";
-import { type Admission, createAdmission } from "./admission.ts";
+import { type Admission, createAdmission } from "./admission/admission.ts";
 import { type Page, rawAnswer, sendPage, textPage } from "./answer.ts";
-import { refuseClient } from "./client_certificate.ts";
-import {
-  type Connection,
-  type ConnectionTable,
-  createConnectionTable,
-} from "./connection_table.ts";
+import { problemOfClient } from "./settings/client_certificate.ts";
+import { type Connection, ConnectionTable } from "./connection_table.ts";
 import { bind, type BoundAddress, type ListenAddress } from "./listen_address.ts";
-import type { PasswordVerifier } from "./password_hash.ts";
+import type { PasswordVerifier } from "./admission/basic_auth.ts";
 import { discardBody } from "./request_body.ts";
 import { DEFAULT_WEB_LIMITS, type WebLimits } from "./request_limits.ts";
 import { findPage, methodPage, type PageHandler } from "./router.ts";
-import { type SlowClientWatch, watchSlowClients } from "./slow_client_watch.ts";
-import { createOverflowLog, createRefusalLog, oneLine, type WebLog } from "./web_log.ts";
+import { followsHttpRules } from "../runtime/http_rules.ts";
+import { bareSocket, writePastTls } from "../runtime/past_tls.ts";
+import { actAsListening } from "../runtime/silent_server.ts";
+import { type SlowClientWatch, watchSlowClients } from "../runtime/slow_client_watch.ts";
+import type { LogFields, LogWriter } from "../log/line.ts";
+import { codeOf, messageOf, oneLine } from "../text.ts";
+import { withinTime } from "../time.ts";
+import { createOverflowLog, createRefusalLog } from "./web_log.ts";
 import {
   fixedWebSettings,
   OPEN_WEB_SETTINGS,
   type WebSettings,
   type WebSettingsSource,
-} from "./web_settings.ts";
+} from "./settings/web_settings.ts";
 
 export type { Page } from "./answer.ts";
 export { formatListenAddress, type ListenAddress, WebServerError } from "./listen_address.ts";
 export { DEFAULT_WEB_LIMITS, type WebLimits } from "./request_limits.ts";
 export type { PageHandler, PageRequest } from "./router.ts";
-export type { WebLog } from "./web_log.ts";
 
 /** What a web server needs. */
 export interface WebServerOptions {
@@ -45,7 +45,7 @@ export interface WebServerOptions {
   readonly listenAddresses: readonly ListenAddress[];
   /** Handlers by decoded path, such as `/metrics`. */
   readonly routes: ReadonlyMap<string, PageHandler>;
-  readonly log: WebLog;
+  readonly log: LogWriter;
   /** Limits that differ from {@linkcode DEFAULT_WEB_LIMITS}. */
   readonly limits?: Partial<WebLimits>;
   /** TLS, logins and headers; without them it is HTTP for everybody. */
@@ -72,7 +72,7 @@ const TIMEOUT_CHECK_MILLISECONDS = 1_000;
 interface Context {
   readonly http: HttpServer;
   readonly routes: ReadonlyMap<string, PageHandler>;
-  readonly log: WebLog;
+  readonly log: LogWriter;
   readonly limits: WebLimits;
   readonly connections: ConnectionTable;
   readonly settings: WebSettingsSource;
@@ -82,14 +82,14 @@ interface Context {
 
 interface Answer {
   readonly page: Page;
-  /** Whether the connection has to close because its next request cannot be told from this one's rest. */
+  /** Whether the connection has to close, because nobody can say where its next request begins. */
   readonly close: boolean;
 }
 
 /**
  * Starts answering HTTP/1.0 and HTTP/1.1 on all the given addresses.
  *
- * @throws {WebServerError} when one of the addresses cannot be listened on; none of them is then
+ * @throws {WebServerError} when one of the addresses cannot be listened on; then it listens on none
  */
 export async function startWebServer(options: WebServerOptions): Promise<WebServer> {
   const context = createContext(options);
@@ -115,7 +115,7 @@ export async function startWebServer(options: WebServerOptions): Promise<WebServ
 function createContext(options: WebServerOptions): Context {
   const { log, routes } = options;
   const limits = { ...DEFAULT_WEB_LIMITS, ...options.limits };
-  const connections = createConnectionTable({
+  const connections = new ConnectionTable({
     maximumConnections: limits.maximumConnections,
     maximumBusy: limits.maximumRequestsInFlight,
     onOverflow: createOverflowLog(log, limits),
@@ -137,7 +137,7 @@ function createContext(options: WebServerOptions): Context {
       onLate: ({ socket }) => {
         // A client in the middle of its handshake cannot be told anything.
         if (isInHandshake(context, socket)) socket.destroy();
-        else refuse(context, REQUEST_TIMEOUT, socket);
+        else rejectRequest(context, REQUEST_TIMEOUT, socket);
       },
       onUnused: ({ socket }) => socket.destroy(),
     }),
@@ -153,13 +153,13 @@ function createContext(options: WebServerOptions): Context {
 function createAcceptor(context: Context): (socket: Socket) => void {
   const { connections, settings, watch, http } = context;
   let tls = createEncryption(context, settings.current);
-  let isTrusting = clientTrust(settings.current);
+  let trustRules = trustRulesOf(settings.current);
   settings.onChange((changed) => {
     tls = createEncryption(context, changed);
-    const trust = clientTrust(changed);
-    // Whoever is connected has been let in by rules that no longer hold.
-    if (trust !== isTrusting) connections.retire();
-    isTrusting = trust;
+    const changedRules = trustRulesOf(changed);
+    // The clients that are connected were let in by rules that no longer hold.
+    if (changedRules !== trustRules) connections.retire();
+    trustRules = changedRules;
   });
   return (socket) => {
     connections.add(socket);
@@ -169,8 +169,8 @@ function createAcceptor(context: Context): (socket: Socket) => void {
   };
 }
 
-/** A text that changes whenever the rules change by which a connection is trusted. */
-function clientTrust({ tls }: WebSettings): string {
+/** The rules by which a connection is trusted, as a text that changes when they do. */
+function trustRulesOf({ tls }: WebSettings): string {
   return JSON.stringify([
     tls !== undefined,
     tls?.config.clientAuthType,
@@ -187,10 +187,7 @@ function createRequestServer({ limits }: Pick<Context, "limits">): HttpServer {
     connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MILLISECONDS, limits.headersMilliseconds),
     maxHeaderSize: limits.maximumHeaderBytes,
   });
-  // Deno closes each connection after its first answer when the server does not listen, and heeds the timeouts only when
-  // it has begun to.
-  Object.defineProperty(server, "listening", { value: true });
-  server.emit("listening");
+  actAsListening(server);
   return server;
 }
 
@@ -200,7 +197,7 @@ function listenToRequests(context: Context): void {
     takeRequest(context, request, response);
   });
   server.on("clientError", (error: Error, socket: Socket) => {
-    refuse(context, "code" in error ? String(error.code) : error.message, socket);
+    rejectRequest(context, codeOf(error) || error.message, socket);
   });
   // Else the runtimes answer 417 themselves, before the login. An expectation may be left unheeded (RFC 9110, 10.1.1).
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
@@ -227,7 +224,7 @@ function createEncryption(
     connections.secure(bare, socket);
     if (socket.destroyed) return;
     const certificate = socket.getPeerCertificate();
-    const reason = refuseClient(config, {
+    const reason = problemOfClient(config, {
       authorized: socket.authorized,
       authorizationError: socket.authorizationError,
       certificate: certificate?.raw === undefined ? undefined : certificate,
@@ -241,25 +238,27 @@ function createEncryption(
     http.emit("connection", socket);
   });
   server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
-    const code = "code" in error ? String(error.code) : error.message;
+    const code = codeOf(error) || error.message;
     log.debug("Could not agree with a client on TLS", { ...clientFields(socket), code });
+    if (code === HTTP_REQUEST) writePastTls(socket, rawAnswer(textPage(400, WITHOUT_TLS)));
     socket.destroy();
   });
   return server;
 }
+
+/** The runtimes' code for a client that has begun with a request instead of a handshake; Deno has none. */
+const HTTP_REQUEST = "ERR_SSL_HTTP_REQUEST";
+
+/** The words of Go's servers, which people look for. */
+const WITHOUT_TLS = "Client sent an HTTP request to an HTTPS server.";
 
 function isInHandshake({ settings }: Context, socket: Socket): boolean {
   return settings.current.tls !== undefined &&
     !("encrypted" in socket && socket.encrypted === true);
 }
 
-/** The socket that carries an encrypted one. Node, Deno and Bun keep it under this name, which Node does not document. */
-function bareSocket(socket: TLSSocket): Socket | undefined {
-  return "_parent" in socket ? socket._parent as Socket : undefined;
-}
-
 // The runtimes hand over all requests that a client sends ahead, without bound. Answering them one after
-// another leaves each client its fair share, and cutting off who sends too many keeps memory bounded.
+// another leaves each client its fair part. A client that sends too many is cut off, so that memory stays bounded.
 function takeRequest(context: Context, request: IncomingMessage, response: ServerResponse): void {
   const { connections, limits, log } = context;
   const connection = connections.find(request.socket);
@@ -286,7 +285,7 @@ function takeConnect(context: Context, request: IncomingMessage, socket: Socket)
   }
   connections.enqueue(connection, async () => {
     const { signal } = connection;
-    const refusal = await admission.refuse(
+    const refusal = await admission.check(
       settings.current,
       { headers: request.headers, socket },
       signal,
@@ -334,7 +333,7 @@ async function serve(
     log.debug(`Could not send an answer: ${outcome}`, clientFields(connection.socket));
     connection.socket.destroy();
   } catch (error) {
-    log.error("Could not send an answer", { error: oneLine(error) });
+    log.error("Could not send an answer", { error: oneLine(messageOf(error)) });
     connection.socket.destroy();
   } finally {
     connection.signal.removeEventListener("abort", onGone);
@@ -350,17 +349,14 @@ async function answer(
 ): Promise<Answer> {
   const { admission, limits } = context;
   const settings = context.settings.current;
-  // Bun leaves these rules of RFC 9112 (sections 2.3 and 3.2) to a server that listens itself.
-  const { httpVersion, headers } = request;
-  const isKnownVersion = httpVersion === "1.0" || httpVersion === "1.1";
-  if (!isKnownVersion || (httpVersion === "1.1" && headers.host === undefined)) {
+  if (!followsHttpRules(request)) {
     return { page: withHeaders(refusalPage(BAD_REQUEST, limits), settings), close: true };
   }
   if (body !== "read") {
     const code = body === "too large" ? BODY_TOO_LARGE : REQUEST_TIMEOUT;
     return { page: withHeaders(refusalPage(code, limits), settings), close: true };
   }
-  const refusal = await admission.refuse(settings, request, signal);
+  const refusal = await admission.check(settings, request, signal);
   const page = refusal ?? await findPage(context, request, signal);
   return { page: withHeaders(page, settings), close: false };
 }
@@ -378,7 +374,7 @@ const BODY_TOO_LARGE = "BODY_TOO_LARGE";
 const BAD_REQUEST = "BAD_REQUEST";
 
 // Called for requests that the runtime could not read, or that did not arrive in time.
-function refuse(
+function rejectRequest(
   { connections, limits, log, settings }: Context,
   code: string,
   socket: Socket,
@@ -419,18 +415,11 @@ async function closeAll(
 ): Promise<void> {
   for (const server of [...servers, http]) server.close();
   connections.drain();
-  let deadline: ReturnType<typeof setTimeout> | undefined;
-  await Promise.race([
-    connections.whenEmpty(),
-    new Promise<void>((resolve) => {
-      deadline = setTimeout(resolve, deadlineMilliseconds);
-    }),
-  ]);
-  clearTimeout(deadline);
+  await withinTime(connections.whenEmpty(), deadlineMilliseconds);
   connections.destroyAll();
   watch.stop();
 }
 
-function clientFields(socket: Socket): Readonly<Record<string, unknown>> {
+function clientFields(socket: Socket): LogFields {
   return { client: socket.remoteAddress ?? "unknown" };
 }

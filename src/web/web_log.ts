@@ -1,14 +1,7 @@
-import type { Refusal } from "./admission.ts";
+import type { LogWriter } from "../log/line.ts";
+import type { Refusal } from "./admission/admission.ts";
 import type { Overflow } from "./connection_table.ts";
 import type { WebLimits } from "./request_limits.ts";
-
-/** Takes the server's messages. */
-export interface WebLog {
-  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
-}
 
 const OVERFLOW_MESSAGES: Readonly<Record<Overflow, string>> = {
   idle: "Too many connections, closed the one idle for longest",
@@ -27,7 +20,7 @@ const REFUSAL_MESSAGES: Readonly<Record<Refusal, string>> = {
 const WARNING_MILLISECONDS = 60_000;
 
 /** Makes what logs each overflow of connections or requests: as a warning, but only once in a while. */
-export function createOverflowLog(log: WebLog, limits: WebLimits): (overflow: Overflow) => void {
+export function createOverflowLog(log: LogWriter, limits: WebLimits): (overflow: Overflow) => void {
   const level = createThrottle<Overflow>();
   const { maximumConnections, maximumRequestsInFlight } = limits;
   return (overflow) => {
@@ -42,7 +35,7 @@ export function createOverflowLog(log: WebLog, limits: WebLimits): (overflow: Ov
  * Makes what logs each request that was not let in: as a warning, but only once in a while. What was given as user is not
  * logged, for it may be a password in the wrong place.
  */
-export function createRefusalLog(log: WebLog): (refusal: Refusal) => void {
+export function createRefusalLog(log: LogWriter): (refusal: Refusal) => void {
   const level = createThrottle<Refusal>();
   return (refusal) => log[level(refusal)](REFUSAL_MESSAGES[refusal]);
 }
@@ -55,9 +48,4 @@ function createThrottle<Kind>(): (kind: Kind) => "debug" | "warn" {
     silentUntil.set(kind, now + WARNING_MILLISECONDS);
     return "warn";
   };
-}
-
-/** What went wrong, without line ends, so that it takes one line of a log. */
-export function oneLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ");
 }

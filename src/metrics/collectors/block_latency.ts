@@ -1,85 +1,39 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { type Collector, type Family, type Label, type LabelSet, NANOSECONDS } from "../family.ts";
+import { type Collector, type Family, gaugeRows, type LabelSet, NANOSECONDS } from "../family.ts";
+import { LATENCY_BIN, LATENCY_INTERVAL } from "../label_sets.ts";
 
-/** Kinds of requests: the word of the family's name, libvirt's word for histograms, and that for intervals. */
-const KINDS = [
-  ["read", "read", "rd"],
-  ["write", "write", "wr"],
-  ["flush", "flush", "flush"],
-  ["zone_append", "zone_append", "zone_append"],
-] as const;
-
-function ofDisk(group: string, device: string, label: string): LabelSet {
+function binStart(name: string, kind: string, labelSet: LabelSet): Family {
   return {
-    scope: "device",
-    group,
-    device,
-    named: false,
-    ownerName: ([disk = ""]) => `block.${disk}.name`,
-    names: ["target_device", label],
-    labels(domain, { path: [, number = "", target] }): readonly Label[] | undefined {
-      return target !== undefined &&
-          domain.description?.disks.some((disk) => disk.target === target)
-        ? [["target_device", target], [label, number]]
-        : undefined;
-    },
-  };
-}
-
-const INTERVAL = ofDisk("block.N.timed_group.N", "interval of a disk's statistics", "interval");
-
-function histogram(kind: string, field: string): readonly Family[] {
-  const labelSet = ofDisk(
-    `block.N.latency_histogram.${field}.bin.N`,
-    "bin of a disk's histogram",
-    "bin",
-  );
-  const name = `libvirt_nova_instance_block_${kind}_latency_bin`;
-  return [
-    {
-      name: `${name}_start_seconds`,
-      type: "gauge",
-      help: `Least latency of the requests (${kind}) in this bin; the next bin's is above all`,
-      unit: "seconds",
-      labelSet,
-      source: { field: "start", conversion: NANOSECONDS },
-    },
-    {
-      name: `${name}_requests_total`,
-      type: "counter",
-      help: `Requests (${kind}) whose latency was in this bin`,
-      unit: "requests",
-      labelSet,
-      source: { field: "value" },
-    },
-  ];
-}
-
-function interval(kind: string, field: string): readonly Family[] {
-  const latency = (what: string, word: string, suffix: string): Family => ({
-    name: `libvirt_nova_instance_block_interval_${kind}_latency_${what}_seconds`,
+    name,
     type: "gauge",
-    help: `${word} latency of requests (${kind}) in the last interval`,
+    help: `Least latency of the requests (${kind}) in this bin; the next bin's is above all`,
     unit: "seconds",
-    labelSet: INTERVAL,
-    source: { field: `${field}_latency_${suffix}`, conversion: NANOSECONDS },
-  });
-  return [
-    latency("minimum", "Least", "min"),
-    latency("maximum", "Greatest", "max"),
-    latency("average", "Average", "avg"),
-  ];
+    labelSet,
+    source: { field: "start", conversion: NANOSECONDS },
+  };
 }
 
-function queueDepth(kind: string, field: string): Family {
+function binRequests(name: string, kind: string, labelSet: LabelSet): Family {
   return {
-    name: `libvirt_nova_instance_block_interval_${kind}_queue_depth_average`,
-    type: "gauge",
-    help: `Average number of requests (${kind}) under way in the last interval`,
+    name,
+    type: "counter",
+    help: `Requests (${kind}) whose latency was in this bin`,
     unit: "requests",
-    labelSet: INTERVAL,
-    source: { field: `${field}_queue_depth_avg` },
+    labelSet,
+    source: { field: "value" },
   };
+}
+
+const gauge = gaugeRows(LATENCY_INTERVAL);
+
+function latency(name: string, word: string, kind: string, field: string): Family {
+  const help = `${word} latency of requests (${kind}) in the last interval`;
+  return gauge(name, help, "seconds", field, NANOSECONDS);
+}
+
+function queueDepth(name: string, kind: string, field: string): Family {
+  const help = `Average number of requests (${kind}) under way in the last interval`;
+  return gauge(name, help, "requests", field);
 }
 
 /**
@@ -93,16 +47,138 @@ export const blockLatency: Collector = {
   byDefault: false,
   groups: StatisticsGroup.block,
   families: [
-    ...KINDS.flatMap(([kind, field]) => histogram(kind, field)),
-    {
-      name: "libvirt_nova_instance_block_interval_seconds",
-      type: "gauge",
-      help: "Length of the interval",
-      unit: "seconds",
-      labelSet: INTERVAL,
-      source: { field: "interval" },
-    },
-    ...KINDS.flatMap(([kind, , field]) => interval(kind, field)),
-    ...KINDS.filter(([kind]) => kind !== "flush").map(([kind, , field]) => queueDepth(kind, field)),
+    binStart(
+      "libvirt_nova_instance_block_read_latency_bin_start_seconds",
+      "read",
+      LATENCY_BIN.read,
+    ),
+    binRequests(
+      "libvirt_nova_instance_block_read_latency_bin_requests_total",
+      "read",
+      LATENCY_BIN.read,
+    ),
+    binStart(
+      "libvirt_nova_instance_block_write_latency_bin_start_seconds",
+      "write",
+      LATENCY_BIN.write,
+    ),
+    binRequests(
+      "libvirt_nova_instance_block_write_latency_bin_requests_total",
+      "write",
+      LATENCY_BIN.write,
+    ),
+    binStart(
+      "libvirt_nova_instance_block_flush_latency_bin_start_seconds",
+      "flush",
+      LATENCY_BIN.flush,
+    ),
+    binRequests(
+      "libvirt_nova_instance_block_flush_latency_bin_requests_total",
+      "flush",
+      LATENCY_BIN.flush,
+    ),
+    binStart(
+      "libvirt_nova_instance_block_zone_append_latency_bin_start_seconds",
+      "zone_append",
+      LATENCY_BIN.zone_append,
+    ),
+    binRequests(
+      "libvirt_nova_instance_block_zone_append_latency_bin_requests_total",
+      "zone_append",
+      LATENCY_BIN.zone_append,
+    ),
+    gauge(
+      "libvirt_nova_instance_block_interval_seconds",
+      "Length of the interval",
+      "seconds",
+      "interval",
+    ),
+    latency(
+      "libvirt_nova_instance_block_interval_read_latency_minimum_seconds",
+      "Least",
+      "read",
+      "rd_latency_min",
+    ),
+    latency(
+      "libvirt_nova_instance_block_interval_read_latency_maximum_seconds",
+      "Greatest",
+      "read",
+      "rd_latency_max",
+    ),
+    latency(
+      "libvirt_nova_instance_block_interval_read_latency_average_seconds",
+      "Average",
+      "read",
+      "rd_latency_avg",
+    ),
+    latency(
+      "libvirt_nova_instance_block_interval_write_latency_minimum_seconds",
+      "Least",
+      "write",
+      "wr_latency_min",
+    ),
+    latency(
+      "libvirt_nova_instance_block_interval_write_latency_maximum_seconds",
+      "Greatest",
+      "write",
+      "wr_latency_max",
+    ),
+    latency(
+      "libvirt_nova_instance_block_interval_write_latency_average_seconds",
+      "Average",
+      "write",
+      "wr_latency_avg",
+    ),
+    latency(
+      "libvirt_nova_instance_block_interval_flush_latency_minimum_seconds",
+      "Least",
+      "flush",
+      "flush_latency_min",
+    ),
+    latency(
+      "libvirt_nova_instance_block_interval_flush_latency_maximum_seconds",
+      "Greatest",
+      "flush",
+      "flush_latency_max",
+    ),
+    latency(
+      "libvirt_nova_instance_block_interval_flush_latency_average_seconds",
+      "Average",
+      "flush",
+      "flush_latency_avg",
+    ),
+    latency(
+      "libvirt_nova_instance_block_interval_zone_append_latency_minimum_seconds",
+      "Least",
+      "zone_append",
+      "zone_append_latency_min",
+    ),
+    latency(
+      "libvirt_nova_instance_block_interval_zone_append_latency_maximum_seconds",
+      "Greatest",
+      "zone_append",
+      "zone_append_latency_max",
+    ),
+    latency(
+      "libvirt_nova_instance_block_interval_zone_append_latency_average_seconds",
+      "Average",
+      "zone_append",
+      "zone_append_latency_avg",
+    ),
+    queueDepth(
+      "libvirt_nova_instance_block_interval_read_queue_depth_average",
+      "read",
+      "rd_queue_depth_avg",
+    ),
+    queueDepth(
+      "libvirt_nova_instance_block_interval_write_queue_depth_average",
+      "write",
+      "wr_queue_depth_avg",
+    ),
+    queueDepth(
+      "libvirt_nova_instance_block_interval_zone_append_queue_depth_average",
+      "zone_append",
+      "zone_append_queue_depth_avg",
+    ),
   ],
 };

@@ -1,68 +1,19 @@
-import type { IoTuneLimit } from "../../libvirt/domain_xml.ts";
-import { DESCRIBED_DISK } from "../devices.ts";
 import type { Collector, Family } from "../family.ts";
+import { DESCRIBED_DISK } from "../label_sets.ts";
+import type { IoTuneLimit } from "../../libvirt/domain_description.ts";
 
-function family(what: string, help: string, unit: string, limit: IoTuneLimit): Family {
+function limit(name: string, help: string, unit: string, element: IoTuneLimit): Family {
   return {
-    name: `libvirt_nova_instance_block_tune_${what}`,
+    name,
     type: "gauge",
     help,
     unit,
     labelSet: DESCRIBED_DISK,
     source: {
-      path: `<iotune><${limit}>`,
-      part: ({ disks }, position) => disks[position]?.ioTune?.limits[limit],
+      path: `<iotune><${element}>`,
+      part: ({ disks }, position) => disks[position]?.ioTune?.limits[element],
     },
   };
-}
-
-const DIRECTIONS = [
-  ["total", "reading and writing"],
-  ["read", "reading"],
-  ["write", "writing"],
-] as const;
-
-function limits(direction: typeof DIRECTIONS[number][0], of: string): readonly Family[] {
-  const bytes = `${direction}_bytes_sec` as const;
-  const requests = `${direction}_iops_sec` as const;
-  return [
-    family(
-      `${direction}_bytes_per_second`,
-      `Limit of ${of} in bytes`,
-      "bytes per second",
-      bytes,
-    ),
-    family(
-      `${direction}_burst_bytes_per_second`,
-      `What a burst of ${of} may reach in bytes`,
-      "bytes per second",
-      `${bytes}_max`,
-    ),
-    family(
-      `${direction}_burst_bytes_seconds`,
-      `How long a burst of ${of} in bytes may last`,
-      "seconds",
-      `${bytes}_max_length`,
-    ),
-    family(
-      `${direction}_requests_per_second`,
-      `Limit of ${of} in requests`,
-      "requests per second",
-      requests,
-    ),
-    family(
-      `${direction}_burst_requests_per_second`,
-      `What a burst of ${of} may reach in requests`,
-      "requests per second",
-      `${requests}_max`,
-    ),
-    family(
-      `${direction}_burst_requests_seconds`,
-      `How long a burst of ${of} in requests may last`,
-      "seconds",
-      `${requests}_max_length`,
-    ),
-  ];
 }
 
 /** The limits that a disk has, such as those of a flavor's or a volume type's quality of service. */
@@ -72,9 +23,116 @@ export const blockTune: Collector = {
   byDefault: false,
   groups: 0,
   families: [
-    ...DIRECTIONS.flatMap(([direction, of]) => limits(direction, of)),
-    family(
-      "request_size_bytes",
+    limit(
+      "libvirt_nova_instance_block_tune_total_bytes_per_second",
+      "Limit of reading and writing in bytes",
+      "bytes per second",
+      "total_bytes_sec",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_total_burst_bytes_per_second",
+      "What a burst of reading and writing may reach in bytes",
+      "bytes per second",
+      "total_bytes_sec_max",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_total_burst_bytes_seconds",
+      "How long a burst of reading and writing in bytes may last",
+      "seconds",
+      "total_bytes_sec_max_length",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_total_requests_per_second",
+      "Limit of reading and writing in requests",
+      "requests per second",
+      "total_iops_sec",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_total_burst_requests_per_second",
+      "What a burst of reading and writing may reach in requests",
+      "requests per second",
+      "total_iops_sec_max",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_total_burst_requests_seconds",
+      "How long a burst of reading and writing in requests may last",
+      "seconds",
+      "total_iops_sec_max_length",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_read_bytes_per_second",
+      "Limit of reading in bytes",
+      "bytes per second",
+      "read_bytes_sec",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_read_burst_bytes_per_second",
+      "What a burst of reading may reach in bytes",
+      "bytes per second",
+      "read_bytes_sec_max",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_read_burst_bytes_seconds",
+      "How long a burst of reading in bytes may last",
+      "seconds",
+      "read_bytes_sec_max_length",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_read_requests_per_second",
+      "Limit of reading in requests",
+      "requests per second",
+      "read_iops_sec",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_read_burst_requests_per_second",
+      "What a burst of reading may reach in requests",
+      "requests per second",
+      "read_iops_sec_max",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_read_burst_requests_seconds",
+      "How long a burst of reading in requests may last",
+      "seconds",
+      "read_iops_sec_max_length",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_write_bytes_per_second",
+      "Limit of writing in bytes",
+      "bytes per second",
+      "write_bytes_sec",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_write_burst_bytes_per_second",
+      "What a burst of writing may reach in bytes",
+      "bytes per second",
+      "write_bytes_sec_max",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_write_burst_bytes_seconds",
+      "How long a burst of writing in bytes may last",
+      "seconds",
+      "write_bytes_sec_max_length",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_write_requests_per_second",
+      "Limit of writing in requests",
+      "requests per second",
+      "write_iops_sec",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_write_burst_requests_per_second",
+      "What a burst of writing may reach in requests",
+      "requests per second",
+      "write_iops_sec_max",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_write_burst_requests_seconds",
+      "How long a burst of writing in requests may last",
+      "seconds",
+      "write_iops_sec_max_length",
+    ),
+    limit(
+      "libvirt_nova_instance_block_tune_request_size_bytes",
       "Size up to which a request counts as one for the limits in requests",
       "bytes",
       "size_iops_sec",

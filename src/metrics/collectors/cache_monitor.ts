@@ -1,19 +1,6 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import type { Collector, LabelSet } from "../family.ts";
-
-/** One sample for each bank of the processor's cache that a monitor of the definition's `<cachetune>` watches. */
-const BANK: LabelSet = {
-  scope: "device",
-  group: "cpu.cache.monitor.N.bank.N",
-  device: "cache bank of a monitor",
-  named: false,
-  ownerName: ([monitor = ""]) => `cpu.cache.monitor.${monitor}.name`,
-  names: ["monitor", "bank"],
-  labels: (_domain, { path: [number = "", bank = "", name = number] }) => [
-    ["monitor", name],
-    ["bank", bank],
-  ],
-};
+import type { Collector } from "../family.ts";
+import { CACHE_BANK } from "../label_sets.ts";
 
 /** Occupancy of the processor's cache, where `<cachetune>` has monitors (resctrl). */
 export const cacheMonitor: Collector = {
@@ -27,7 +14,7 @@ export const cacheMonitor: Collector = {
       type: "gauge",
       help: "Cache that the vCPUs of the monitor occupy",
       unit: "bytes",
-      labelSet: BANK,
+      labelSet: CACHE_BANK,
       source: { field: "bytes" },
     },
   ],

@@ -1,16 +1,8 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { type Collector, INSTANCE, type LabelSet, MEBIBYTES } from "../family.ts";
+import { type Collector, INSTANCE, MEBIBYTES } from "../family.ts";
+import { DIRTY_RATE_VIRTUAL_CPU } from "../label_sets.ts";
 
-const VIRTUAL_CPU: LabelSet = {
-  scope: "device",
-  group: "dirtyrate.vcpu.N",
-  device: "vCPU",
-  named: false,
-  names: ["vcpu"],
-  labels: (_domain, { path: [vcpu = ""] }) => [["vcpu", vcpu]],
-};
-
-/** How fast the guest changes its memory, as calculated last by whoever asked for it: the exporter never does. */
+/** How fast the guest changes its memory. The exporter never has it calculated; it shows the last result that there is. */
 export const dirtyrate: Collector = {
   name: "dirtyrate",
   description: "speed at which the guest changes memory, where somebody had it calculated",
@@ -54,7 +46,7 @@ export const dirtyrate: Collector = {
       type: "gauge",
       help: "Speed at which the vCPU changed the guest's memory",
       unit: "bytes per second",
-      labelSet: VIRTUAL_CPU,
+      labelSet: DIRTY_RATE_VIRTUAL_CPU,
       source: { field: "megabytes_per_second", conversion: MEBIBYTES },
     },
   ],

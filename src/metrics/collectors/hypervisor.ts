@@ -1,47 +1,16 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import type { Collector, Family, LabelSet } from "../family.ts";
+import { type Collector, counterRows, gaugeRows } from "../family.ts";
+import { INSTANCE_STATISTIC, VIRTUAL_CPU_STATISTIC } from "../label_sets.ts";
 
-const INSTANCE_STATISTIC: LabelSet = {
-  scope: "device",
-  group: "vm.*",
-  device: "statistic that the hypervisor has",
-  named: false,
-  names: ["statistic"],
-  labels: (_domain, { path: [statistic = ""] }) => [["statistic", statistic]],
-};
+const OF_INSTANCE = "of an instance under the hypervisor's own name, in a unit of its own";
+const OF_VIRTUAL_CPU = "of a vCPU under the hypervisor's own name, in a unit of its own";
 
-const VIRTUAL_CPU_STATISTIC: LabelSet = {
-  scope: "device",
-  group: "vcpu.N.*",
-  device: "statistic that the hypervisor has of a vCPU",
-  named: false,
-  names: ["vcpu", "statistic"],
-  labels: (_domain, { path: [vcpu = "", statistic = ""] }) => [
-    ["vcpu", vcpu],
-    ["statistic", statistic],
-  ],
-};
+const UNIT = "the hypervisor's";
 
-function families(prefix: string, of: string, labelSet: LabelSet): readonly Family[] {
-  const family = (
-    suffix: string,
-    type: "counter" | "gauge",
-    help: string,
-    field: string,
-  ): Family => ({
-    name: `libvirt_nova_instance_${prefix}hypervisor_statistic${suffix}`,
-    type,
-    help: `${help} of ${of} under the hypervisor's own name, in a unit of its own`,
-    unit: "the hypervisor's",
-    labelSet,
-    source: { field },
-  });
-  return [
-    family("_total", "counter", "Sum", "sum"),
-    family("_current", "gauge", "Present value", "cur"),
-    family("_maximum", "gauge", "Greatest value", "max"),
-  ];
-}
+const counter = counterRows(INSTANCE_STATISTIC);
+const gauge = gaugeRows(INSTANCE_STATISTIC);
+const virtualCpuCounter = counterRows(VIRTUAL_CPU_STATISTIC);
+const virtualCpuGauge = gaugeRows(VIRTUAL_CPU_STATISTIC);
 
 /** What KVM counts, under the names that it has for it: exits, interrupts, flushes and so on. */
 export const hypervisor: Collector = {
@@ -50,7 +19,36 @@ export const hypervisor: Collector = {
   byDefault: false,
   groups: StatisticsGroup.vm | StatisticsGroup.vcpu,
   families: [
-    ...families("", "an instance", INSTANCE_STATISTIC),
-    ...families("vcpu_", "a vCPU", VIRTUAL_CPU_STATISTIC),
+    counter("libvirt_nova_instance_hypervisor_statistic_total", `Sum ${OF_INSTANCE}`, UNIT, "sum"),
+    gauge(
+      "libvirt_nova_instance_hypervisor_statistic_current",
+      `Present value ${OF_INSTANCE}`,
+      UNIT,
+      "cur",
+    ),
+    gauge(
+      "libvirt_nova_instance_hypervisor_statistic_maximum",
+      `Greatest value ${OF_INSTANCE}`,
+      UNIT,
+      "max",
+    ),
+    virtualCpuCounter(
+      "libvirt_nova_instance_vcpu_hypervisor_statistic_total",
+      `Sum ${OF_VIRTUAL_CPU}`,
+      UNIT,
+      "sum",
+    ),
+    virtualCpuGauge(
+      "libvirt_nova_instance_vcpu_hypervisor_statistic_current",
+      `Present value ${OF_VIRTUAL_CPU}`,
+      UNIT,
+      "cur",
+    ),
+    virtualCpuGauge(
+      "libvirt_nova_instance_vcpu_hypervisor_statistic_maximum",
+      `Greatest value ${OF_VIRTUAL_CPU}`,
+      UNIT,
+      "max",
+    ),
   ],
 };

@@ -1,54 +1,16 @@
-import type { NovaFlavor } from "../../libvirt/domain_xml.ts";
-import { type Collector, type Family, INSTANCE, type Label, type LabelSet } from "../family.ts";
-
-/** One sample for each instance whose definition is known. */
-const DESCRIBED_INSTANCE: LabelSet = {
-  scope: "instance",
-  names: [
-    "uuid",
-    "flavor",
-    "flavor_id",
-    "project_id",
-    "user",
-    "user_id",
-    "image_id",
-    "root_type",
-    "nova_version",
-    "hypervisor",
-    "os_type",
-    "architecture",
-    "machine",
-  ],
-  labels({ uuid, description }): readonly Label[] | undefined {
-    if (description === undefined) return undefined;
-    const { nova } = description;
-    return [
-      ["uuid", uuid],
-      ["flavor", nova?.flavor.name ?? ""],
-      ["flavor_id", nova?.flavor.id ?? ""],
-      ["project_id", nova?.projectId ?? ""],
-      ["user", nova?.userName ?? ""],
-      ["user_id", nova?.userId ?? ""],
-      ["image_id", nova?.rootImageId ?? ""],
-      ["root_type", nova?.rootType ?? ""],
-      ["nova_version", nova?.packageVersion ?? ""],
-      ["hypervisor", description.hypervisorType],
-      ["os_type", description.operatingSystemType],
-      ["architecture", description.architecture],
-      ["machine", description.machineType],
-    ];
-  },
-};
+import { type Collector, type Family, INSTANCE } from "../family.ts";
+import { INSTANCE_INFORMATION } from "../label_sets.ts";
+import type { NovaFlavor } from "../../libvirt/domain_description.ts";
 
 function flavor(
-  what: string,
+  name: string,
   help: string,
   unit: string,
   element: string,
   amount: (flavor: NovaFlavor) => number | undefined,
 ): Family {
   return {
-    name: `libvirt_nova_instance_flavor_${what}`,
+    name,
     type: "gauge",
     help,
     unit,
@@ -80,33 +42,39 @@ export const info: Collector = {
       type: "info",
       help: "What an instance is; the value is always 1",
       unit: "1",
-      labelSet: DESCRIBED_INSTANCE,
+      labelSet: INSTANCE_INFORMATION,
       source: { constant: 1 },
     },
-    flavor("vcpus", "vCPUs of the flavor", "vCPUs", "vcpus", (one) => one.virtualCpus),
     flavor(
-      "memory_bytes",
+      "libvirt_nova_instance_flavor_vcpus",
+      "vCPUs of the flavor",
+      "vCPUs",
+      "vcpus",
+      (one) => one.virtualCpus,
+    ),
+    flavor(
+      "libvirt_nova_instance_flavor_memory_bytes",
       "Memory of the flavor",
       "bytes",
       "memory",
       (one) => times(one.memoryMebibytes, MEBIBYTE),
     ),
     flavor(
-      "disk_bytes",
+      "libvirt_nova_instance_flavor_disk_bytes",
       "Root disk of the flavor",
       "bytes",
       "disk",
       (one) => times(one.diskGibibytes, GIBIBYTE),
     ),
     flavor(
-      "ephemeral_bytes",
+      "libvirt_nova_instance_flavor_ephemeral_bytes",
       "Ephemeral disk of the flavor",
       "bytes",
       "ephemeral",
       (one) => times(one.ephemeralGibibytes, GIBIBYTE),
     ),
     flavor(
-      "swap_bytes",
+      "libvirt_nova_instance_flavor_swap_bytes",
       "Swap of the flavor",
       "bytes",
       "swap",

@@ -1,54 +1,8 @@
-import { fixedAddressesOf } from "../../libvirt/domain_xml.ts";
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { DESCRIBED_INTERFACE, INTERFACE } from "../devices.ts";
-import { type Collector, counterRows, type Label, type LabelSet } from "../family.ts";
+import { type Collector, counterRows } from "../family.ts";
+import { DESCRIBED_INTERFACE, INTERFACE, INTERFACE_INFORMATION } from "../label_sets.ts";
 
-const counter = counterRows("interface", INTERFACE);
-
-function textOf(number: number | undefined): string {
-  return number === undefined ? "" : String(number);
-}
-
-/** One sample for each network interface of the definition, those without a device on the host (SR-IOV) included. */
-const INFORMATION: LabelSet = {
-  scope: "part",
-  device: "network interface",
-  names: [
-    "target_device",
-    "mac_address",
-    "model",
-    "type",
-    "bridge",
-    "network",
-    "mtu",
-    "vlan",
-    "virtual_port",
-    "driver",
-    "queues",
-    "port_id",
-    "fixed_ips",
-  ],
-  count: ({ interfaces }) => interfaces.length,
-  labels({ interfaces, nova }, position): readonly Label[] | undefined {
-    const found = interfaces[position];
-    if (found === undefined) return undefined;
-    return [
-      ["target_device", found.target ?? ""],
-      ["mac_address", found.macAddress],
-      ["model", found.model],
-      ["type", found.type],
-      ["bridge", found.bridge],
-      ["network", found.network],
-      ["mtu", textOf(found.mtuBytes)],
-      ["vlan", found.vlanTags.join(",")],
-      ["virtual_port", found.virtualPortType],
-      ["driver", found.driverName],
-      ["queues", textOf(found.queues)],
-      ["port_id", found.neutronPortId],
-      ["fixed_ips", fixedAddressesOf(nova, found.neutronPortId).join(",")],
-    ];
-  },
-};
+const counter = counterRows(INTERFACE);
 
 /** What goes through each network interface, as the guest sees it, and what the interface is. */
 export const interfaces: Collector = {
@@ -57,14 +11,54 @@ export const interfaces: Collector = {
   byDefault: true,
   groups: StatisticsGroup.interface,
   families: [
-    counter("receive_bytes", "Bytes that the guest received", "bytes", "rx.bytes"),
-    counter("receive_packets", "Packets that the guest received", "packets", "rx.pkts"),
-    counter("receive_errors", "Errors on the way to the guest", "errors", "rx.errs"),
-    counter("receive_drops", "Packets to the guest that were dropped", "packets", "rx.drop"),
-    counter("transmit_bytes", "Bytes that the guest sent", "bytes", "tx.bytes"),
-    counter("transmit_packets", "Packets that the guest sent", "packets", "tx.pkts"),
-    counter("transmit_errors", "Errors on the way from the guest", "errors", "tx.errs"),
-    counter("transmit_drops", "Packets from the guest that were dropped", "packets", "tx.drop"),
+    counter(
+      "libvirt_nova_instance_interface_receive_bytes_total",
+      "Bytes that the guest received",
+      "bytes",
+      "rx.bytes",
+    ),
+    counter(
+      "libvirt_nova_instance_interface_receive_packets_total",
+      "Packets that the guest received",
+      "packets",
+      "rx.pkts",
+    ),
+    counter(
+      "libvirt_nova_instance_interface_receive_errors_total",
+      "Errors on the way to the guest",
+      "errors",
+      "rx.errs",
+    ),
+    counter(
+      "libvirt_nova_instance_interface_receive_drops_total",
+      "Packets to the guest that were dropped",
+      "packets",
+      "rx.drop",
+    ),
+    counter(
+      "libvirt_nova_instance_interface_transmit_bytes_total",
+      "Bytes that the guest sent",
+      "bytes",
+      "tx.bytes",
+    ),
+    counter(
+      "libvirt_nova_instance_interface_transmit_packets_total",
+      "Packets that the guest sent",
+      "packets",
+      "tx.pkts",
+    ),
+    counter(
+      "libvirt_nova_instance_interface_transmit_errors_total",
+      "Errors on the way from the guest",
+      "errors",
+      "tx.errs",
+    ),
+    counter(
+      "libvirt_nova_instance_interface_transmit_drops_total",
+      "Packets from the guest that were dropped",
+      "packets",
+      "tx.drop",
+    ),
     {
       name: "libvirt_nova_instance_interface_link_up",
       type: "gauge",
@@ -81,7 +75,7 @@ export const interfaces: Collector = {
       type: "info",
       help: "What a network interface is; the value is always 1",
       unit: "1",
-      labelSet: INFORMATION,
+      labelSet: INTERFACE_INFORMATION,
       source: { constant: 1 },
     },
   ],

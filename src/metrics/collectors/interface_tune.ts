@@ -1,70 +1,43 @@
-import type { BandwidthLimit, NetworkInterface } from "../../libvirt/domain_xml.ts";
-import { DESCRIBED_INTERFACE } from "../devices.ts";
 import type { Collector, Family } from "../family.ts";
+import { DESCRIBED_INTERFACE } from "../label_sets.ts";
+import type { BandwidthLimit } from "../../libvirt/domain_description.ts";
 
 /** `tc` takes libvirt's kilobytes of a rate for 1000 bytes, those of a burst for 1024. Source: tc(8). */
 const RATE_KILOBYTE = 1000;
 const BURST_KILOBYTE = 1024;
 
-function family(
-  what: string,
+/** The attributes of libvirt's limits: where the definition has them, and what they are in bytes. */
+const ATTRIBUTES = {
+  average: { property: "averageKilobytesPerSecond", factor: RATE_KILOBYTE },
+  peak: { property: "peakKilobytesPerSecond", factor: RATE_KILOBYTE },
+  burst: { property: "burstKilobytes", factor: BURST_KILOBYTE },
+  floor: { property: "floorKilobytesPerSecond", factor: RATE_KILOBYTE },
+} as const satisfies Readonly<
+  Record<string, { readonly property: keyof BandwidthLimit; readonly factor: number }>
+>;
+
+function limit(
+  name: string,
   help: string,
   unit: string,
-  path: string,
-  limit: (found: NetworkInterface) => number | undefined,
-  factor: number,
+  direction: "inbound" | "outbound",
+  attribute: keyof typeof ATTRIBUTES,
 ): Family {
   return {
-    name: `libvirt_nova_instance_interface_tune_${what}`,
+    name,
     type: "gauge",
     help,
     unit,
     labelSet: DESCRIBED_INTERFACE,
     source: {
-      path: `<bandwidth>${path}`,
+      path: `<bandwidth><${direction} ${attribute}>`,
       part({ interfaces }, position): number | undefined {
-        const found = interfaces[position];
-        const value = found === undefined ? undefined : limit(found);
+        const { property, factor } = ATTRIBUTES[attribute];
+        const value = interfaces[position]?.bandwidth?.[direction]?.[property];
         return value === undefined ? undefined : value * factor;
       },
     },
   };
-}
-
-function direction(
-  what: "receive" | "transmit",
-  of: string,
-  element: "inbound" | "outbound",
-): readonly Family[] {
-  const limit = (
-    name: string,
-    help: string,
-    attribute: string,
-    pick: (limit: BandwidthLimit) => number | undefined,
-  ): Family =>
-    family(
-      `${what}_${name}_bytes_per_second`,
-      `${help} for ${of}`,
-      "bytes per second",
-      `<${element} ${attribute}>`,
-      ({ bandwidth }) => {
-        const found = bandwidth?.[element];
-        return found === undefined ? undefined : pick(found);
-      },
-      RATE_KILOBYTE,
-    );
-  return [
-    limit("average", "Average rate", "average", (one) => one.averageKilobytesPerSecond),
-    limit("peak", "Greatest rate", "peak", (one) => one.peakKilobytesPerSecond),
-    family(
-      `${what}_burst_bytes`,
-      `What may go at the greatest rate for ${of}`,
-      "bytes",
-      `<${element} burst>`,
-      ({ bandwidth }) => bandwidth?.[element]?.burstKilobytes,
-      BURST_KILOBYTE,
-    ),
-  ];
 }
 
 /** The limits that a network interface has, such as those of a flavor's quality of service. */
@@ -74,15 +47,54 @@ export const interfaceTune: Collector = {
   byDefault: false,
   groups: 0,
   families: [
-    ...direction("receive", "what the guest receives", "inbound"),
-    family(
-      "receive_floor_bytes_per_second",
+    limit(
+      "libvirt_nova_instance_interface_tune_receive_average_bytes_per_second",
+      "Average rate for what the guest receives",
+      "bytes per second",
+      "inbound",
+      "average",
+    ),
+    limit(
+      "libvirt_nova_instance_interface_tune_receive_peak_bytes_per_second",
+      "Greatest rate for what the guest receives",
+      "bytes per second",
+      "inbound",
+      "peak",
+    ),
+    limit(
+      "libvirt_nova_instance_interface_tune_receive_burst_bytes",
+      "What may go at the greatest rate for what the guest receives",
+      "bytes",
+      "inbound",
+      "burst",
+    ),
+    limit(
+      "libvirt_nova_instance_interface_tune_receive_floor_bytes_per_second",
       "Rate that is kept free for what the guest receives",
       "bytes per second",
-      "<inbound floor>",
-      ({ bandwidth }) => bandwidth?.inbound?.floorKilobytesPerSecond,
-      RATE_KILOBYTE,
+      "inbound",
+      "floor",
     ),
-    ...direction("transmit", "what the guest sends", "outbound"),
+    limit(
+      "libvirt_nova_instance_interface_tune_transmit_average_bytes_per_second",
+      "Average rate for what the guest sends",
+      "bytes per second",
+      "outbound",
+      "average",
+    ),
+    limit(
+      "libvirt_nova_instance_interface_tune_transmit_peak_bytes_per_second",
+      "Greatest rate for what the guest sends",
+      "bytes per second",
+      "outbound",
+      "peak",
+    ),
+    limit(
+      "libvirt_nova_instance_interface_tune_transmit_burst_bytes",
+      "What may go at the greatest rate for what the guest sends",
+      "bytes",
+      "outbound",
+      "burst",
+    ),
   ],
 };

@@ -1,14 +1,6 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { type Collector, INSTANCE, type LabelSet, NANOSECONDS } from "../family.ts";
-
-const IOTHREAD: LabelSet = {
-  scope: "device",
-  group: "iothread.N",
-  device: "I/O thread",
-  named: false,
-  names: ["iothread"],
-  labels: (_domain, { path: [iothread = ""] }) => [["iothread", iothread]],
-};
+import { type Collector, INSTANCE, NANOSECONDS } from "../family.ts";
+import { IO_THREAD } from "../label_sets.ts";
 
 /** QEMU's I/O threads and how they poll. */
 export const iothread: Collector = {
@@ -30,7 +22,7 @@ export const iothread: Collector = {
       type: "gauge",
       help: "Longest time that the thread polls for; 0 when it does not poll",
       unit: "seconds",
-      labelSet: IOTHREAD,
+      labelSet: IO_THREAD,
       source: { field: "poll-max-ns", conversion: NANOSECONDS },
     },
     {
@@ -38,7 +30,7 @@ export const iothread: Collector = {
       type: "gauge",
       help: "Factor by which the polling time grows; 0 for QEMU's default",
       unit: "factor",
-      labelSet: IOTHREAD,
+      labelSet: IO_THREAD,
       source: { field: "poll-grow" },
     },
     {
@@ -46,8 +38,18 @@ export const iothread: Collector = {
       type: "gauge",
       help: "Divisor by which the polling time shrinks; 0 for QEMU's default",
       unit: "divisor",
-      labelSet: IOTHREAD,
+      labelSet: IO_THREAD,
       source: { field: "poll-shrink" },
+    },
+    {
+      name: "libvirt_nova_instance_iothread_poll_weight",
+      type: "gauge",
+      help:
+        "Shift that lowers the weight of the newest interval when the polling time is adapted; " +
+        "0 for QEMU's default (libvirt 12.7)",
+      unit: "bits",
+      labelSet: IO_THREAD,
+      source: { field: "poll-weight" },
     },
   ],
 };

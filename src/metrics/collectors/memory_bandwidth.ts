@@ -1,19 +1,6 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import type { Collector, LabelSet } from "../family.ts";
-
-/** One sample for each NUMA node that a monitor of the definition's `<memorytune>` watches. */
-const NODE: LabelSet = {
-  scope: "device",
-  group: "memory.bandwidth.monitor.N.node.N",
-  device: "NUMA node of a monitor",
-  named: false,
-  ownerName: ([monitor = ""]) => `memory.bandwidth.monitor.${monitor}.name`,
-  names: ["monitor", "node"],
-  labels: (_domain, { path: [number = "", node = "", name = number] }) => [
-    ["monitor", name],
-    ["node", node],
-  ],
-};
+import type { Collector } from "../family.ts";
+import { MONITORED_NODE } from "../label_sets.ts";
 
 /** Traffic between processor and memory, where `<memorytune>` has monitors (resctrl). */
 export const memoryBandwidth: Collector = {
@@ -27,7 +14,7 @@ export const memoryBandwidth: Collector = {
       type: "counter",
       help: "Bytes that the vCPUs of the monitor moved from and to memory",
       unit: "bytes",
-      labelSet: NODE,
+      labelSet: MONITORED_NODE,
       source: { field: "bytes.total" },
     },
     {
@@ -35,7 +22,7 @@ export const memoryBandwidth: Collector = {
       type: "counter",
       help: "Bytes that the vCPUs of the monitor moved from and to memory of their own node",
       unit: "bytes",
-      labelSet: NODE,
+      labelSet: MONITORED_NODE,
       source: { field: "bytes.local" },
     },
   ],

@@ -42,14 +42,14 @@ function ratio(part: number | undefined, whole: number | undefined): number | un
 }
 
 function gauge(
-  what: string,
+  name: string,
   help: string,
   unit: string,
   source: string,
   value: (snapshot: Snapshot) => number | undefined,
 ): HostFamily {
   return {
-    name: `libvirt_nova_node_${what}`,
+    name,
     type: "gauge",
     help,
     unit,
@@ -59,9 +59,9 @@ function gauge(
   };
 }
 
-function cellFamily(what: string, help: string, number: string): HostFamily {
+function cellFamily(name: string, help: string, number: string): HostFamily {
   return {
-    name: `libvirt_nova_node_cell_${what}_bytes`,
+    name,
     type: "gauge",
     help,
     unit: "bytes",
@@ -76,8 +76,15 @@ function cellFamily(what: string, help: string, number: string): HostFamily {
   };
 }
 
-/** Every state is there, with 0 where no instance is in it; nothing is when no state is known. */
-function instancesByState({ domains, dictionary, value }: Snapshot): readonly HostSample[] {
+/** The state of every domain that is not active, and of no other. */
+const SHUT_OFF = "shutoff";
+
+/**
+ * Every state is there, with 0 where no instance is in it, but for the one that was not asked for: no instance of it on the
+ * page does not mean that the host has none. Nothing is there when no state is known.
+ */
+function instancesByState(snapshot: Snapshot): readonly HostSample[] {
+  const { domains, dictionary, hasInactive, value } = snapshot;
   const field = dictionary.number("state.state");
   if (field === undefined) return [];
   const counts = new Map(STATE_NAMES.map((name) => [name, 0]));
@@ -87,6 +94,7 @@ function instancesByState({ domains, dictionary, value }: Snapshot): readonly Ho
     const name = stateName(state);
     counts.set(name, (counts.get(name) ?? 0) + 1);
   });
+  if (!hasInactive) counts.delete(SHUT_OFF);
   return [...counts].map(([state, count]) => ({ labels: [["state", state]], value: count }));
 }
 
@@ -159,7 +167,7 @@ export const nodeCollector: Collector = {
       },
     ]),
     gauge(
-      "memory_bytes",
+      "libvirt_nova_node_memory_bytes",
       "Memory of the host",
       "bytes",
       "node memory.total, else memory",
@@ -201,40 +209,48 @@ export const nodeCollector: Collector = {
           return value === undefined ? [] : sampleOf(NANOSECONDS.convert(value), [["mode", mode]]);
         }),
     },
-    cellFamily("memory", "Memory of a NUMA node", "memory.total"),
-    cellFamily("memory_free", "Memory of a NUMA node that nothing uses", "memory.free"),
+    cellFamily(
+      "libvirt_nova_node_cell_memory_bytes",
+      "Memory of a NUMA node",
+      "memory.total",
+    ),
+    cellFamily(
+      "libvirt_nova_node_cell_memory_free_bytes",
+      "Memory of a NUMA node that nothing uses",
+      "memory.free",
+    ),
     {
       name: "libvirt_nova_node_instances",
       type: "gauge",
-      help: "Instances on the page by state",
+      help: "Instances on the page by state; those that are shut off with --domain.inactive only",
       unit: "number",
       names: ["state"],
       source: "state.state of the instances",
       samples: instancesByState,
     },
     gauge(
-      "vcpus_allocated",
+      "libvirt_nova_node_vcpus_allocated",
       "vCPUs of the active instances on the page",
       "vCPUs",
       "<vcpu current> of the instances",
       allocatedVirtualCpus,
     ),
     gauge(
-      "memory_allocated_bytes",
+      "libvirt_nova_node_memory_allocated_bytes",
       "Memory that the active instances on the page can have",
       "bytes",
       "<memory> of the instances",
       allocatedMemory,
     ),
     gauge(
-      "vcpus_overcommit_ratio",
+      "libvirt_nova_node_vcpus_overcommit_ratio",
       "vCPUs of the active instances for each processor of the host",
       "ratio",
       "<vcpu current> of the instances / node cpus",
       (snapshot) => ratio(allocatedVirtualCpus(snapshot), hostNode(snapshot)?.numbers["cpus"]),
     ),
     gauge(
-      "memory_overcommit_ratio",
+      "libvirt_nova_node_memory_overcommit_ratio",
       "Memory that the active instances can have, of the memory of the host",
       "ratio",
       "<memory> of the instances / node memory.total, else memory",

@@ -1,19 +1,39 @@
+import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
 import { type DomainRecord, isActive, type Snapshot } from "../../libvirt/snapshot.ts";
+import { reasonName, stateName } from "../domain_state.ts";
 import type { Collector, HostFamily, Label } from "../family.ts";
 import { sampleOf, sumOf } from "../host.ts";
 
 const LABELS = ["novaproject", "project_id"] as const;
 
-/** The active instances of a project. */
+/** The instances of a project that run on this host. */
 interface Project {
   readonly labels: readonly Label[];
   readonly instances: readonly DomainRecord[];
 }
 
-/** The projects that have active instances; those without metadata of Nova belong to none. */
-function projectsOf({ domains }: Snapshot): readonly Project[] {
+/** Why an instance is paused here that runs on another host: it has not come yet, or has gone before its memory (post-copy). */
+const ELSEWHERE: readonly string[] = ["migration", "postcopy"];
+
+/**
+ * The active instances that run here. While one migrates, both hosts have it, and it shall count once in the cloud.
+ */
+function residents({ domains, dictionary, value }: Snapshot): readonly DomainRecord[] {
+  const [state, reason] = ["state.state", "state.reason"].map((name) => dictionary.number(name));
+  const number = (domain: number, field: number | undefined): number | undefined =>
+    field === undefined ? undefined : value(domain, field);
+  return domains.filter((record, domain) => {
+    const [is, because] = [number(domain, state), number(domain, reason)];
+    const runsElsewhere = is !== undefined && because !== undefined &&
+      stateName(is) === "paused" && ELSEWHERE.includes(reasonName(is, because));
+    return isActive(record) && !runsElsewhere;
+  });
+}
+
+/** The projects that have instances here; those without metadata of Nova belong to none. */
+function projectsOf(snapshot: Snapshot): readonly Project[] {
   const projects = new Map<string, Project & { readonly instances: DomainRecord[] }>();
-  for (const instance of domains.filter(isActive)) {
+  for (const instance of residents(snapshot)) {
     const nova = instance.description?.nova;
     if (nova === undefined) continue;
     const { projectName, projectId } = nova;
@@ -27,14 +47,14 @@ function projectsOf({ domains }: Snapshot): readonly Project[] {
 }
 
 function family(
-  what: string,
+  name: string,
   help: string,
   unit: string,
   source: string,
   total: (instances: readonly DomainRecord[]) => number | undefined,
 ): HostFamily {
   return {
-    name: `libvirt_nova_project_${what}`,
+    name,
     type: "gauge",
     help,
     unit,
@@ -45,31 +65,31 @@ function family(
   };
 }
 
-/** What each project has on this host. */
+/** What each project has on this host. The state tells which instances run on another one. */
 export const project: Collector = {
   name: "project",
   description: "instances, vCPUs and memory of each project on this host",
   byDefault: false,
-  groups: 0,
+  groups: StatisticsGroup.state,
   families: [],
   hostFamilies: [
     family(
-      "instances",
-      "Active instances of the project on this host",
+      "libvirt_nova_project_instances",
+      "Active instances of the project on this host; one that migrates counts where it runs",
       "number",
-      "the list of domains",
+      "the list of domains, state.*",
       (instances) => instances.length,
     ),
     family(
-      "vcpus",
-      "vCPUs of the project's active instances on this host",
+      "libvirt_nova_project_vcpus",
+      "vCPUs of the project's active instances on this host; those of one that migrates count where it runs",
       "vCPUs",
       "<vcpu current> of the instances",
       (instances) => sumOf(instances.map(({ description }) => description?.currentVirtualCpus)),
     ),
     family(
-      "memory_bytes",
-      "Memory that the project's active instances on this host can have",
+      "libvirt_nova_project_memory_bytes",
+      "Memory that the project's active instances on this host can have; that of one that migrates counts where it runs",
       "bytes",
       "<memory> of the instances",
       (instances) => sumOf(instances.map(({ description }) => description?.memoryBytes)),

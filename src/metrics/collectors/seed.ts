@@ -1,31 +1,7 @@
+import { USED_MEMORY } from "./memory.ts";
 import { DomainCall, StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { type Collector, type Family, INSTANCE, type Label, type LabelSet } from "../family.ts";
-
-const INTERFACE: LabelSet = {
-  scope: "device",
-  group: "net.N",
-  device: "network interface",
-  named: true,
-  names: ["iface", "macaddr"],
-  labels(domain, { name }): readonly Label[] | undefined {
-    const found = domain.description?.interfaces.find(({ target }) => target === name);
-    return found === undefined ? undefined : [["iface", name], ["macaddr", found.macAddress]];
-  },
-};
-
-const DISK: LabelSet = {
-  scope: "device",
-  group: "block.N",
-  device: "disk",
-  named: true,
-  names: ["targetdev", "cindervolume", "disktype"],
-  labels(domain, { name }): readonly Label[] | undefined {
-    const found = domain.description?.disks.find(({ target }) => target === name);
-    return found === undefined
-      ? undefined
-      : [["targetdev", name], ["cindervolume", found.serial], ["disktype", found.type]];
-  },
-};
+import { type Collector, type Family, INSTANCE } from "../family.ts";
+import { LEGACY_DISK, LEGACY_INTERFACE } from "../label_sets.ts";
 
 const MAXIMUM_VCPUS: Pick<Family, "type" | "unit" | "labelSet" | "source"> = {
   type: "gauge",
@@ -73,7 +49,7 @@ export const seed: Collector = {
       help: "instance memory used without buffers/cache",
       unit: "KiB",
       labelSet: INSTANCE,
-      source: { field: "balloon.available", minus: "balloon.usable" },
+      source: USED_MEMORY,
     },
     {
       name: "libvirt_nova_instance_vcpu_count",
@@ -90,7 +66,7 @@ export const seed: Collector = {
       type: "counter",
       help: "bytes received by the instance",
       unit: "bytes",
-      labelSet: INTERFACE,
+      labelSet: LEGACY_INTERFACE,
       source: { field: "rx.bytes" },
     },
     {
@@ -98,7 +74,7 @@ export const seed: Collector = {
       type: "counter",
       help: "bytes sent by the instance",
       unit: "bytes",
-      labelSet: INTERFACE,
+      labelSet: LEGACY_INTERFACE,
       source: { field: "tx.bytes" },
     },
     {
@@ -106,7 +82,7 @@ export const seed: Collector = {
       type: "counter",
       help: "bytes read by the instance",
       unit: "bytes",
-      labelSet: DISK,
+      labelSet: LEGACY_DISK,
       source: { field: "rd.bytes" },
     },
     {
@@ -114,7 +90,7 @@ export const seed: Collector = {
       type: "counter",
       help: "bytes written by the instance",
       unit: "bytes",
-      labelSet: DISK,
+      labelSet: LEGACY_DISK,
       source: { field: "wr.bytes" },
     },
     {
@@ -122,7 +98,7 @@ export const seed: Collector = {
       type: "counter",
       help: "read requests of the instance",
       unit: "requests",
-      labelSet: DISK,
+      labelSet: LEGACY_DISK,
       source: { field: "rd.reqs" },
     },
     {
@@ -130,7 +106,7 @@ export const seed: Collector = {
       type: "counter",
       help: "write requests of the instance",
       unit: "requests",
-      labelSet: DISK,
+      labelSet: LEGACY_DISK,
       source: { field: "wr.reqs" },
     },
   ],

@@ -1,23 +1,6 @@
 import { StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { reasonName, stateName } from "../domain_state.ts";
-import { type Collector, INSTANCE, type Label, type LabelSet } from "../family.ts";
-
-/** One sample for the state that an instance is in. */
-const STATE: LabelSet = {
-  scope: "value",
-  names: ["state", "reason"],
-  key(read): string | undefined {
-    const state = read("state.state");
-    return state === undefined ? undefined : `${state} ${read("state.reason") ?? ""}`;
-  },
-  labels(key): readonly Label[] | undefined {
-    const [state = "", reason = ""] = key.split(" ");
-    return [
-      ["state", stateName(Number(state))],
-      ["reason", reason === "" ? "" : reasonName(Number(state), Number(reason))],
-    ];
-  },
-};
+import { type Collector, INSTANCE } from "../family.ts";
+import { INSTANCE_STATE } from "../label_sets.ts";
 
 /** What an instance is doing: running, paused and so on, and why. */
 export const state: Collector = {
@@ -41,7 +24,7 @@ export const state: Collector = {
       type: "info",
       help: "State of the instance and the reason for it by name; the value is always 1",
       unit: "1",
-      labelSet: STATE,
+      labelSet: INSTANCE_STATE,
       source: { constant: 1 },
     },
   ],

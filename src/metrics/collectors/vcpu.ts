@@ -1,10 +1,10 @@
 import { DomainCall, StatisticsGroup } from "../../libvirt/hypervisor.ts";
-import { VIRTUAL_CPU } from "../devices.ts";
 import { type Collector, counterRows, type Family, NANOSECONDS } from "../family.ts";
+import { VIRTUAL_CPU } from "../label_sets.ts";
 
-const counter = counterRows("vcpu", VIRTUAL_CPU);
-const seconds = (what: string, help: string, field: string): Family =>
-  counter(what, help, "seconds", field, NANOSECONDS);
+const counter = counterRows(VIRTUAL_CPU);
+const seconds = (name: string, help: string, field: string): Family =>
+  counter(name, help, "seconds", field, NANOSECONDS);
 
 /** Each vCPU, the time that the host withheld from it included. */
 export const vcpu: Collector = {
@@ -14,16 +14,20 @@ export const vcpu: Collector = {
   groups: StatisticsGroup.vcpu,
   domainCalls: DomainCall.vcpuPlacement,
   families: [
-    seconds("seconds", "Processor time of the vCPU", "time"),
+    seconds(
+      "libvirt_nova_instance_vcpu_seconds_total",
+      "Processor time of the vCPU",
+      "time",
+    ),
     // libvirt's manual calls it waiting for I/O, but it is `wait_sum` of /proc/PID/task/TID/sched: waiting for a processor.
     seconds(
-      "wait_seconds",
+      "libvirt_nova_instance_vcpu_wait_seconds_total",
       "Time that the vCPU waited for a processor as the kernel's scheduler statistics tell; 0 where " +
         "those are off (sysctl kernel.sched_schedstats)",
       "wait",
     ),
     seconds(
-      "steal_seconds",
+      "libvirt_nova_instance_vcpu_steal_seconds_total",
       "Time that the vCPU was ready to run while the host ran something else",
       "delay",
     ),
