@@ -1,11 +1,15 @@
 import { fileURLToPath } from "node:url";
 import { ALERT_FILES } from "../../scripts/alerts.ts";
-import { checkRuleFiles } from "../support/rule_tests.ts";
-import { ensureDebianPackages, reportProgress } from "./packages.ts";
+import {
+  ensureDebianPackages,
+  PROMETHEUS_PACKAGES,
+  reportProgress,
+} from "../../testing/packages.ts";
+import { checkRuleFiles } from "../../testing/prometheus/rule_tests.ts";
 
 const FOLDER = new URL("../../contrib/prometheus/", import.meta.url);
 
-const host = await ensureDebianPackages();
+const host = await ensureDebianPackages(PROMETHEUS_PACKAGES);
 
 function path(file: string): string {
   return fileURLToPath(new URL(file, FOLDER));

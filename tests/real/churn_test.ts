@@ -2,19 +2,27 @@ import assert from "node:assert/strict";
 import { scrape } from "../../src/metrics/collectors/scrape.ts";
 import { seed } from "../../src/metrics/collectors/seed.ts";
 import { COLLECTORS, SWITCHED_COLLECTORS } from "../../src/metrics/mod.ts";
-import type { ParsedSample } from "../support/parse_page.ts";
+import type { ParsedSample } from "../../testing/parse_page.ts";
 import {
   type AnsweredScrape,
   type ExporterProcess,
   startExporterProcess,
-} from "./exporter_process.ts";
-import { ensureGuestImage, type GuestImage, KERNEL_COMMAND_LINE } from "./guest_image.ts";
-import { guestDomainXml, novaMetadata } from "./guest_xml.ts";
-import { ensureHypervisorHost } from "./host.ts";
-import { type Hypervisor, type InitialGuest, startHypervisor } from "./hypervisor.ts";
-import { countDescriptors, memoryOf } from "./processes.ts";
-import { startVirshShell } from "./virsh_shell.ts";
-import { pause, waitUntil } from "./wait_until.ts";
+} from "../../testing/exporter_process.ts";
+import {
+  ensureGuestImage,
+  type GuestImage,
+  KERNEL_COMMAND_LINE,
+} from "../../testing/libvirt/guest_image.ts";
+import { pause, waitUntil } from "../../testing/wait_until.ts";
+import { countDescriptors, memoryOf } from "../../testing/processes.ts";
+import { startVirshShell } from "../../testing/libvirt/virsh_shell.ts";
+import { guestDomainXml, novaMetadata } from "../../testing/libvirt/guest_xml.ts";
+import {
+  type Hypervisor,
+  type InitialGuest,
+  startHypervisor,
+} from "../../testing/libvirt/hypervisor.ts";
+import { ensureHypervisorHost } from "../../testing/libvirt/host.ts";
 
 const host = await ensureHypervisorHost();
 
@@ -102,12 +110,24 @@ function judgePage(
     if (born < started && dying > ended) {
       for (const family of WHOLE) {
         const count = samples.filter(({ name }) => name === PREFIX + family).length;
-        assert.equal(count, 1, `${count} samples of ${family} for "${guest.name}"`);
+        assert.equal(
+          count,
+          1,
+          `${count} samples of ${family} for "${guest.name}"; incomplete: ${incompleteOf(page)}`,
+        );
       }
       const success = samples.find(({ name }) => name === `${PREFIX}scrape_success`);
-      assert.equal(success?.value, 1, guest.name);
+      assert.equal(success?.value, 1, `${guest.name}; incomplete: ${incompleteOf(page)}`);
     }
   }
+}
+
+/** How many instances are not complete, by reason, and what failed so far. */
+function incompleteOf({ families }: AnsweredScrape): string {
+  const names = ["instances_incomplete", "scrape_errors_total", "libvirt_errors_total"];
+  return names.flatMap((name) => families.get(`libvirt_nova_exporter_${name}`)?.samples ?? [])
+    .filter(({ value }) => value !== 0)
+    .map(({ name, labels, value }) => `${name}${JSON.stringify(labels)} ${value}`).join(", ");
 }
 
 /**
@@ -190,8 +210,8 @@ async function churn(exporter: ExporterProcess, options: Churn): Promise<number>
   );
   await waitUntil(
     `the exporter to have ${files} files open again`,
-    5_000,
     () => countDescriptors(exporter.processId) === files || undefined,
+    5_000,
   );
   const own = (family: string, labels?: Readonly<Record<string, string>>): number | undefined =>
     page.value(`libvirt_nova_exporter_${family}`, labels);
@@ -330,10 +350,10 @@ if (host.available) {
     await using hypervisor = await startHypervisor({ guests: [STEADY] });
     await hypervisor.waitForGuestReady(STEADY.name);
     await using exporter = await startExporterProcess(hypervisor.readOnlyUri, ALL_ON);
-    await waitUntil("the balloon to report", 30_000, async () => {
+    await waitUntil("the balloon to report", async () => {
       const page = await exporter.scrape();
       return page.labelValues(`${PREFIX}memory_used_kb`, "libvirtname").length > 0 || undefined;
-    });
+    }, 30_000);
 
     await context.step("while QEMU guests, and more than ten others a second, do", async () => {
       const [ofTestDriver, ofQemu] = await Promise.all([

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
-import { novaDomainXml, numberedUuid, testDriverFile } from "../support/nova_domain.ts";
-import { type ExporterProcess, startExporterProcess } from "./exporter_process.ts";
-import { countDescriptors } from "./processes.ts";
-import { pause, waitUntil } from "./wait_until.ts";
+import { type ExporterProcess, startExporterProcess } from "../../testing/exporter_process.ts";
+import { pause, waitUntil } from "../../testing/wait_until.ts";
+import { novaDomainXml, numberedUuid, testDriverFile } from "../../testing/nova_domain.ts";
+import { countDescriptors } from "../../testing/processes.ts";
 
 const folder = Deno.makeTempDirSync();
 globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
@@ -53,10 +53,10 @@ async function withExporter(
   await using exporter = await startExporterProcess(`test://${BIG}`, args);
   await waitUntil(
     "all definitions to be read",
-    20_000,
     async () =>
       (await exporter.scrape()).labelValues("libvirt_nova_instance_rdbytes", "targetdev").length ===
         1_000 || undefined,
+    20_000,
   );
   await body(exporter);
   assert.equal((await exporter.scrape()).up, 1);
@@ -100,8 +100,8 @@ Deno.test(
       for (const socket of sockets) socket.destroy();
       await waitUntil(
         "the connections to be closed",
-        10_000,
         () => Promise.resolve(countDescriptors(exporter.processId) < 60 || undefined),
+        10_000,
       );
     }),
 );
@@ -140,8 +140,8 @@ Deno.test(
       assert.equal((await exporter.scrape()).up, 1);
       await waitUntil(
         "the connections to be closed",
-        10_000,
         () => Promise.resolve(countDescriptors(exporter.processId) <= before + 2 || undefined),
+        10_000,
       );
     }),
 );

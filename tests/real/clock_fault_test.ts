@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { startExporterProcess } from "./exporter_process.ts";
-import { ensureDebianPackages } from "./packages.ts";
-import { pause } from "./wait_until.ts";
+import { startExporterProcess } from "../../testing/exporter_process.ts";
+import { ensureDebianPackages } from "../../testing/packages.ts";
+import { pause } from "../../testing/wait_until.ts";
 
-const packages = await ensureDebianPackages();
+const packages = await ensureDebianPackages(["faketime"]);
 
 /** Replaces the wall clock of a process, and leaves its steady clock alone. */
 const FAKETIME_LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { SWITCHED_COLLECTORS } from "../../src/metrics/mod.ts";
 import { seriesKey } from "./expected_samples.ts";
-import { type AnsweredScrape, startExporterProcess } from "./exporter_process.ts";
-import { novaMetadata } from "./guest_xml.ts";
-import { ensureHypervisorHost } from "./host.ts";
-import { type Hypervisor, type InitialGuest, startHypervisor } from "./hypervisor.ts";
-import { pause, waitUntil } from "./wait_until.ts";
+import { type AnsweredScrape, startExporterProcess } from "../../testing/exporter_process.ts";
+import { pause, waitUntil } from "../../testing/wait_until.ts";
+import { ensureHypervisorHost } from "../../testing/libvirt/host.ts";
+import {
+  type Hypervisor,
+  type InitialGuest,
+  startHypervisor,
+} from "../../testing/libvirt/hypervisor.ts";
+import { novaMetadata } from "../../testing/libvirt/guest_xml.ts";
 
 const host = await ensureHypervisorHost();
 
@@ -55,19 +59,19 @@ function troubles(
       await virsh("attach-disk", GUEST, file, disk, ...format, "--live");
       await pause(1_000);
       await virsh("detach-disk", GUEST, disk, "--live");
-      await waitUntil("the disk to be unplugged", 20_000, async () => {
+      await waitUntil("the disk to be unplugged", async () => {
         return !(await virsh("domblklist", GUEST)).includes(disk) || undefined;
-      });
+      }, 20_000);
     },
     "a migration that is cancelled": async () => {
       await virsh("migrate-setspeed", GUEST, "4");
       const how = ["--live", "--unsafe", "--migrateuri", `unix://${target.directory}/migration`];
       const moving = virsh("migrate", ...how, GUEST, target.readWriteUri)
         .then(() => "moved", String);
-      await waitUntil("the guest's memory to be on its way", 20_000, async () => {
+      await waitUntil("the guest's memory to be on its way", async () => {
         const report = await virsh("domjobinfo", GUEST, "--rawstats");
         return /memory_processed: [1-9]/.test(report) || undefined;
-      });
+      }, 20_000);
       await virsh("domjobabort", GUEST);
       assert.match(await moving, /cancell?ed/);
     },

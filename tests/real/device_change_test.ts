@@ -1,33 +1,46 @@
 import assert from "node:assert/strict";
-import { COLLECTORS } from "../../src/metrics/mod.ts";
-import { outputOf } from "./command.ts";
+import { outputOf } from "../../testing/command.ts";
 import {
   type AnsweredScrape,
   type ExporterProcess,
   startExporterProcess,
-} from "./exporter_process.ts";
-import type { ParsedSample } from "../support/parse_page.ts";
-import { novaMetadata } from "./guest_xml.ts";
-import { ensureHypervisorHost } from "./host.ts";
-import { type Hypervisor, type InitialGuest, startHypervisor } from "./hypervisor.ts";
-import { pause, waitUntil } from "./wait_until.ts";
-
-const host = await ensureHypervisorHost();
-
-const PREFIX = "libvirt_nova_instance_";
-const FAMILIES = COLLECTORS.flatMap(({ families }) => families);
-const BYTES_PER_MEBIBYTE = 1024 * 1024;
+} from "../../testing/exporter_process.ts";
+import { novaMetadata } from "../../testing/libvirt/guest_xml.ts";
+import { type InitialGuest, startHypervisor } from "../../testing/libvirt/hypervisor.ts";
+import { pause, waitUntil } from "../../testing/wait_until.ts";
+import {
+  attachDisk,
+  attachInterface,
+  BYTES_PER_MEBIBYTE,
+  detachInterface,
+  type Expected,
+  type ExpectedDisk,
+  expectedSeries,
+  host,
+  judge,
+  type LastCounters,
+  namespaceOf,
+  PREFIX,
+  PROJECT,
+  samplesOfGuest,
+  seriesOf,
+  serveDisk,
+  setMetadata,
+  tapInterface,
+} from "./changed_devices.ts";
 
 /** The time that libvirt's events may take. */
 const EVENT_MILLISECONDS = 500;
 
 const RUNNING = "instance-00000001";
-const PAUSED = "instance-00000002";
-const BYSTANDER = "instance-00000003";
-const VOLUME = "9b1e7c0a-4d1f-4c52-8f0e-5a7d3f2b1c00";
-const OTHER_VOLUME = "1f2e3d4c-4d1f-4c52-8f0e-5a7d3f2b1c01";
 
-const PROJECT = { id: "38bd8e984a3e435a87e950a441ee55aa", name: "storage" };
+const PAUSED = "instance-00000002";
+
+const BYSTANDER = "instance-00000003";
+
+const VOLUME = "9b1e7c0a-4d1f-4c52-8f0e-5a7d3f2b1c00";
+
+const OTHER_VOLUME = "1f2e3d4c-4d1f-4c52-8f0e-5a7d3f2b1c01";
 
 const GUESTS: readonly InitialGuest[] = [
   {
@@ -53,148 +66,6 @@ const GUESTS: readonly InitialGuest[] = [
   },
 ];
 
-/** What a page has to tell of a guest. */
-interface Expected {
-  readonly novaname: string;
-  /** By target. */
-  readonly disks: Readonly<Record<string, ExpectedDisk>>;
-  /** Addresses by device on the host. */
-  readonly interfaces: Readonly<Record<string, string>>;
-}
-
-interface ExpectedDisk {
-  readonly cindervolume: string;
-  readonly disktype: "file" | "network";
-}
-
-/** The counters of a guest as they were last, by family and device, which nothing here may set back. */
-type LastCounters = Map<string, number>;
-
-function keyOf(family: string, labels: Readonly<Record<string, string>>): string {
-  return `${family} ${JSON.stringify(Object.entries(labels).sort())}`;
-}
-
-/** Families of which every guest has one series, of those that are collected by default. */
-const OF_INSTANCE = [
-  "cpu_time_total",
-  "cpu_seconds_total",
-  "cpu_user_seconds_total",
-  "cpu_system_seconds_total",
-  "vcpu_count",
-  "total_vcpu",
-  "vcpus",
-  "vcpus_maximum",
-  "state_code",
-  "metadata_created_timestamp_seconds",
-  "scrape_success",
-];
-
-/** Likewise of each disk and of each network card. */
-const OF_DISK = [
-  "block_read_bytes_total",
-  "block_written_bytes_total",
-  "block_read_requests_total",
-  "block_write_requests_total",
-  "block_flush_requests_total",
-  "block_read_seconds_total",
-  "block_write_seconds_total",
-  "block_flush_seconds_total",
-];
-const OF_INTERFACE = [
-  "interface_link_up",
-  ...["receive", "transmit"].flatMap((direction) =>
-    ["bytes", "packets", "errors", "drops"].map((what) => `interface_${direction}_${what}_total`)
-  ),
-];
-
-/**
- * The series of a guest but for those of its balloon, which come and go with its driver, and those that only describe it.
- */
-function expectedSeries(name: string, expected: Expected): string[] {
-  const identity = {
-    libvirtname: name,
-    novaname: expected.novaname,
-    novaproject: PROJECT.name,
-  };
-  const keys = (families: readonly string[], labels: Readonly<Record<string, string>>): string[] =>
-    families.map((family) => keyOf(PREFIX + family, { ...identity, ...labels }));
-  return [
-    ...keys(OF_INSTANCE, {}),
-    ...Object.entries(expected.disks).flatMap(([targetdev, disk]) => [
-      ...keys(["rdbytes", "wrbytes", "rdreq", "wrreq"], { targetdev, ...disk }),
-      ...keys(OF_DISK, { "target_device": targetdev }),
-    ]),
-    ...Object.entries(expected.interfaces).flatMap(([iface, macaddr]) => [
-      ...keys(["rxbytes", "txbytes"], { iface, macaddr }),
-      ...keys(OF_INTERFACE, { "target_device": iface }),
-    ]),
-  ].sort();
-}
-
-/** The samples of a guest, each with the key of its series. */
-function samplesOf(
-  page: AnsweredScrape,
-  guest: string,
-): readonly (ParsedSample & { readonly key: string; readonly type: string })[] {
-  return FAMILIES.flatMap(({ name, type }) =>
-    (page.families.get(name)?.samples ?? [])
-      .filter(({ labels }) => labels["libvirtname"] === guest)
-      .map((sample) => ({ ...sample, type, key: keyOf(name, sample.labels) }))
-  );
-}
-
-/** The series of a guest on a page, but for those of its balloon and those that only describe it. */
-function seriesOf(page: AnsweredScrape, guest: string): string[] {
-  return samplesOf(page, guest)
-    .filter(({ name, type }) => type !== "info" && !name.startsWith(`${PREFIX}memory_`))
-    .map(({ key }) => key).sort();
-}
-
-/** What describes a guest's disks and those of its network cards that the host has a device for. */
-function descriptionOf(
-  page: AnsweredScrape,
-  guest: string,
-): Pick<Expected, "disks" | "interfaces"> & { readonly instances: number } {
-  const labelsOf = (family: string): readonly Readonly<Record<string, string>>[] =>
-    samplesOf(page, guest).filter(({ name }) => name === PREFIX + family)
-      .map(({ labels }) => labels);
-  return {
-    instances: labelsOf("info").length,
-    disks: Object.fromEntries(
-      labelsOf("block_info").map((labels) => [
-        labels["target_device"],
-        { cindervolume: labels["volume_id"], disktype: labels["source_type"] },
-      ]),
-    ),
-    interfaces: Object.fromEntries(
-      labelsOf("interface_info").filter((labels) => labels["target_device"] !== "")
-        .map((labels) => [labels["target_device"], labels["mac_address"]]),
-    ),
-  };
-}
-
-/** Fails unless the page tells of the guest what is expected, all of it and nothing else. */
-function judge(
-  page: AnsweredScrape,
-  guest: string,
-  expected: Expected,
-  last?: LastCounters,
-): void {
-  assert.equal(page.up, 1);
-  assert.deepEqual(seriesOf(page, guest), expectedSeries(guest, expected));
-  const { disks, interfaces } = expected;
-  assert.deepEqual(descriptionOf(page, guest), { instances: 1, disks, interfaces });
-  assert.equal(page.value(`${PREFIX}scrape_success`, { libvirtname: guest }), 1);
-  for (const { name, labels, value, type } of samplesOf(page, guest)) {
-    if (type !== "counter") continue;
-    const device = labels["targetdev"] ?? labels["iface"] ?? labels["target_device"] ?? "";
-    const counter = `${name} ${device}`;
-    const before = last?.get(counter) ?? 0;
-    assert.ok(value >= before, `${counter} went from ${before} to ${value}`);
-    last?.set(counter, value);
-  }
-}
-
 /**
  * Returns the first page after a change that the judge agrees to. It has to be the first one, or, as events may take a moment,
  * the one half a second later.
@@ -213,106 +84,6 @@ async function pageAfterChange(
   const second = await exporter.scrape();
   judgeOf(second);
   return second;
-}
-
-/** Makes an empty raw file for a disk. */
-function makeDiskFile(hypervisor: Hypervisor, name: string): string {
-  const file = `${hypervisor.directory}/disks/${name}.raw`;
-  Deno.writeTextFileSync(file, "");
-  Deno.truncateSync(file, 16 * BYTES_PER_MEBIBYTE);
-  return file;
-}
-
-async function attachDisk(
-  hypervisor: Hypervisor,
-  guest: string,
-  target: string,
-  serial: string,
-): Promise<void> {
-  const file = makeDiskFile(hypervisor, `${guest}-${target}`);
-  const format = ["--targetbus", "virtio", "--driver", "qemu", "--subdriver", "raw"];
-  await hypervisor.virsh(
-    "attach-disk",
-    guest,
-    file,
-    target,
-    ...format,
-    "--serial",
-    serial,
-    "--live",
-  );
-}
-
-async function attachInterface(
-  hypervisor: Hypervisor,
-  guest: string,
-  xml: string,
-): Promise<void> {
-  const file = `${hypervisor.directory}/interface.xml`;
-  Deno.writeTextFileSync(file, xml);
-  await hypervisor.virsh("attach-device", guest, file, "--live");
-}
-
-function tapInterface(target: string, macAddress: string): string {
-  return `<interface type="ethernet"><mac address="${macAddress}"/><target dev="${target}"/>` +
-    `<model type="virtio"/></interface>`;
-}
-
-/** Unplugs a network card, which takes until the guest has let go of it. */
-async function detachInterface(
-  { virsh }: Hypervisor,
-  guest: string,
-  type: string,
-  macAddress: string,
-): Promise<void> {
-  await virsh("detach-interface", guest, type, "--mac", macAddress, "--live");
-  await waitUntil(
-    `card "${macAddress}" to be unplugged`,
-    20_000,
-    async () => !(await virsh("domiflist", guest)).includes(macAddress) || undefined,
-  );
-}
-
-/** Sets, as Nova does, the metadata of one of its versions beside what there is of others. */
-async function setMetadata(
-  { virsh }: Hypervisor,
-  guest: string,
-  version: "1.0" | "1.1",
-  name: string,
-): Promise<void> {
-  const xml = novaMetadata({ version, name, project: PROJECT });
-  await virsh("metadata", guest, namespaceOf(version), "--live", "--key", "instance", "--set", xml);
-}
-
-/**
- * Serves a new disk file over the network block protocol, until the hypervisor ends.
- *
- * @returns a document of a disk that is behind it
- */
-async function serveDisk(hypervisor: Hypervisor): Promise<string> {
-  const file = makeDiskFile(hypervisor, "served");
-  const socket = `${hypervisor.directory}/block.sock`;
-  // In the hypervisor's process namespace, so that it has the same end.
-  const inside = ["--target", String(hypervisor.libvirtdPid()), "--mount", "--pid"];
-  await outputOf("nsenter", [
-    ...inside,
-    "qemu-storage-daemon",
-    ...["--blockdev", `driver=file,filename=${file},node-name=file`],
-    ...["--nbd-server", `addr.type=unix,addr.path=${socket}`],
-    ...["--export", "type=nbd,id=export,node-name=file,name=served,writable=on"],
-    "--daemonize",
-  ]);
-  const document = `${hypervisor.directory}/served.xml`;
-  Deno.writeTextFileSync(
-    document,
-    `<disk type="network" device="disk"><driver name="qemu" type="raw"/>` +
-      `<source protocol="nbd" name="served"><host transport="unix" socket="${socket}"/></source></disk>`,
-  );
-  return document;
-}
-
-function namespaceOf(version: "1.0" | "1.1"): string {
-  return `http://openstack.org/xmlns/libvirt/nova/${version}`;
 }
 
 if (host.available) {
@@ -354,10 +125,10 @@ if (host.available) {
       await attachDisk(hypervisor, RUNNING, "vdb", VOLUME);
       running = { ...running, disks: { vda: local, vdb: volume } };
       await nextPage();
-      await waitUntil("the guest to use the new disk", 20_000, async () => {
+      await waitUntil("the guest to use the new disk", async () => {
         const page = await nextPage();
         return (page.value(`${PREFIX}wrbytes`, { cindervolume: VOLUME }) ?? 0) > 0 || undefined;
-      });
+      }, 20_000);
     });
 
     await context.step("the first disk of a guest, though it is paused", async () => {
@@ -368,9 +139,9 @@ if (host.available) {
 
     await context.step("a disk that is unplugged", async () => {
       await virsh("detach-disk", RUNNING, "vdb", "--live");
-      await waitUntil("the disk to be unplugged", 20_000, async () => {
+      await waitUntil("the disk to be unplugged", async () => {
         return !(await virsh("domblklist", RUNNING)).includes("vdb") || undefined;
-      });
+      }, 20_000);
       running = { ...running, disks: { vda: local } };
       await nextPage();
     });
@@ -463,7 +234,7 @@ if (host.available) {
     await context.step("a guest that is saved, and started again", async () => {
       await virsh("managedsave", RUNNING);
       const page = await exporter.scrape();
-      assert.deepEqual(samplesOf(page, RUNNING), []);
+      assert.deepEqual(samplesOfGuest(page, RUNNING), []);
       judgeOthers(page);
       await virsh("start", RUNNING);
       counters.clear();
@@ -475,7 +246,7 @@ if (host.available) {
       const libvirtdSettings = { "host_uuid": crypto.randomUUID() };
       await using target = await startHypervisor({ libvirtdSettings });
       await using targetExporter = await startExporterProcess(target.readOnlyUri);
-      assert.deepEqual(samplesOf(await targetExporter.scrape(), RUNNING), []);
+      assert.deepEqual(samplesOfGuest(await targetExporter.scrape(), RUNNING), []);
       // A socket, because their networks are apart; unsafe, because libvirt does not know that they share the disks.
       const how = ["--live", "--unsafe", "--migrateuri", `unix://${target.directory}/migration`];
       let hasMoved = false;
@@ -492,7 +263,7 @@ if (host.available) {
       }
       await moving;
       const page = await exporter.scrape();
-      assert.deepEqual(samplesOf(page, RUNNING), []);
+      assert.deepEqual(samplesOfGuest(page, RUNNING), []);
       judgeOthers(page);
       await pageAfterChange(targetExporter, (page) => judge(page, RUNNING, running));
       assert.equal(await targetExporter.stop(), 0);
@@ -502,5 +273,119 @@ if (host.available) {
       assert.deepEqual(exporter.logLines().filter((line) => !line.includes("level=info")), []);
       assert.equal(await exporter.stop(), 0);
     });
+  });
+}
+
+/** One disk, so that nothing that is asked tells its path. */
+const LONE = "instance-00000004";
+
+/** Two disks, one of them a CD-ROM. */
+const BETRAYED = "instance-00000005";
+
+const BRIDGED_ADDRESS = "fa:16:3e:00:00:11";
+
+/** The time after which a definition is read again at the latest, and what a page may take on a busy machine. */
+const FRESH_MILLISECONDS = 60_000;
+
+const SLACK_MILLISECONDS = 10_000;
+
+function bridgedInterface(bridge: string, more: string = ""): string {
+  return `<interface type="bridge"><mac address="${BRIDGED_ADDRESS}"/><source bridge="${bridge}"/>` +
+    `<target dev="tapbridged"/><model type="virtio"/>${more}</interface>`;
+}
+
+/** What of a guest changes without an event. */
+function unannounced(page: AnsweredScrape, guest: string): Readonly<Record<string, unknown>> {
+  const labels = { libvirtname: guest };
+  const disks = samplesOfGuest(page, guest).filter(({ name }) => name === `${PREFIX}block_info`)
+    .map(({ labels }) => [labels["target_device"], labels["source"]?.split("/").at(-1)]);
+  const [bridged] = samplesOfGuest(page, guest)
+    .filter(({ name, labels }) => name.endsWith("interface_info") && labels["bridge"] !== "");
+  return {
+    vcpus: page.value(`${PREFIX}vcpus`, labels),
+    ...Object.fromEntries(disks),
+    bridge: bridged?.labels["bridge"],
+    isLinkUp: page.value(`${PREFIX}interface_link_up`, labels),
+  };
+}
+
+if (host.available) {
+  Deno.test("a change without an event is on the page after the next where the statistics show it, and else after a minute", async () => {
+    await using hypervisor = await startHypervisor();
+    const { directory, virsh } = hypervisor;
+    for (const bridge of ["bridge0", "bridge1"]) {
+      await outputOf("nsenter", [
+        ...["--target", String(hypervisor.libvirtdPid()), "--net", "--"],
+        ...["ip", "link", "add", bridge, "up", "type", "bridge"],
+      ]);
+    }
+    for (const name of ["first.iso", "second.iso"]) {
+      Deno.writeFileSync(`${directory}/disks/${name}`, new Uint8Array(BYTES_PER_MEBIBYTE));
+    }
+    const cdrom = `<disk type="file" device="cdrom"><driver name="qemu" type="raw"/>` +
+      `<source file="${directory}/disks/first.iso"/><target dev="hda" bus="ide"/><readonly/></disk>`;
+    for (const name of [LONE, BETRAYED]) {
+      await hypervisor.defineGuest({
+        name,
+        processors: { current: 1, maximum: 2 },
+        disks: [{ target: "vda" }],
+        additionalDeviceXml: name === LONE ? bridgedInterface("bridge0") : cdrom,
+      });
+      await hypervisor.startGuest(name, { paused: true });
+    }
+    const collectors = ["--collector.vcpu"];
+    await using exporter = await startExporterProcess(hypervisor.readOnlyUri);
+    await using asksAll = await startExporterProcess(hypervisor.readOnlyUri, collectors);
+    const before = await exporter.scrape();
+    await asksAll.scrape();
+    assert.deepEqual(unannounced(before, LONE), {
+      ...unannounced(before, LONE),
+      vcpus: 1,
+      bridge: "bridge0",
+      isLinkUp: 1,
+    });
+
+    for (const name of [LONE, BETRAYED]) {
+      const overlay = `${directory}/disks/${name}.qcow2`;
+      const flags = ["--disk-only", "--no-metadata", "--atomic"];
+      const disks = name === LONE ? [] : ["--diskspec", "hda,snapshot=no"];
+      await virsh(
+        ...["snapshot-create-as", name, ...flags, "--diskspec", `vda,file=${overlay}`],
+        ...disks,
+      );
+      await virsh("setvcpus", name, "2", "--live");
+    }
+    await virsh(
+      "change-media",
+      BETRAYED,
+      "hda",
+      `${directory}/disks/second.iso`,
+      "--live",
+      "--force",
+    );
+    const document = `${directory}/interface.xml`;
+    Deno.writeTextFileSync(document, bridgedInterface("bridge1", '<link state="down"/>'));
+    await virsh("update-device", LONE, document, "--live");
+
+    const betrayed = { vda: `${BETRAYED}.qcow2`, hda: "second.iso", vcpus: 2 };
+    await asksAll.scrape();
+    const next = unannounced(await asksAll.scrape(), BETRAYED);
+    assert.deepEqual(next, { ...next, ...betrayed });
+    const lone = { vda: `${LONE}.qcow2`, vcpus: 2, bridge: "bridge1", isLinkUp: 0 };
+    await waitUntil(
+      "what nothing betrays to be on the page",
+      async () => {
+        const page = await exporter.scrape();
+        const [one, other] = [unannounced(page, LONE), unannounced(page, BETRAYED)];
+        const isFresh = Object.entries(lone).every(([key, value]) => one[key] === value) &&
+          Object.entries(betrayed).every(([key, value]) => other[key] === value);
+        return isFresh || undefined;
+      },
+      FRESH_MILLISECONDS + SLACK_MILLISECONDS,
+    );
+    for (const one of [exporter, asksAll]) {
+      assert.deepEqual(one.logLines().filter((line) => !line.includes("level=info")), []);
+      assert.equal(await one.stop(), 0);
+    }
   });
 }

@@ -1,10 +1,14 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
 import { domainStartSeconds } from "../../src/libvirt/domain_start.ts";
-import { outputOf } from "./command.ts";
-import { ensureHypervisorHost } from "./host.ts";
-import { type Hypervisor, type InitialGuest, startHypervisor } from "./hypervisor.ts";
-import { reportProgress } from "./packages.ts";
-import { waitUntil } from "./wait_until.ts";
+import { waitUntil } from "../../testing/wait_until.ts";
+import { ensureHypervisorHost } from "../../testing/libvirt/host.ts";
+import {
+  type Hypervisor,
+  type InitialGuest,
+  startHypervisor,
+} from "../../testing/libvirt/hypervisor.ts";
+import { reportProgress } from "../../testing/packages.ts";
+import { outputOf, runCommand } from "../../testing/command.ts";
 
 const host = await ensureHypervisorHost();
 
@@ -52,13 +56,8 @@ if (host.available) {
     }
 
     await context.step("may be seen by every user", async () => {
-      const { code } = await new Deno.Command("stat", {
-        args: [`${hypervisor.directory}/run/libvirt/qemu/${RUNNING}.pid`],
-        uid: NOBODY,
-        gid: NOBODY,
-        stdout: "null",
-        stderr: "null",
-      }).output();
+      const file = `${hypervisor.directory}/run/libvirt/qemu/${RUNNING}.pid`;
+      const { code } = await runCommand("stat", [file], { uid: NOBODY, gid: NOBODY });
       equal(code, 0);
     });
 
@@ -94,9 +93,9 @@ if (host.available) {
       "a crash of QEMU": [
         async () => {
           Deno.kill(hypervisor.guestPid(RUNNING), "SIGKILL");
-          await waitUntil("libvirt to see the end of QEMU", 30_000, async () => {
+          await waitUntil("libvirt to see the end of QEMU", async () => {
             return (await virsh("domstate", RUNNING)).trim() === "shut off" ? true : undefined;
-          });
+          }, 30_000);
         },
         () => virsh("start", RUNNING),
       ],

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
-import { type AnsweredScrape, startExporterProcess } from "./exporter_process.ts";
+import { type AnsweredScrape, startExporterProcess } from "../../testing/exporter_process.ts";
 import { connectGuestShell } from "./guest_shell.ts";
-import { novaMetadata } from "./guest_xml.ts";
-import { ensureHypervisorHost } from "./host.ts";
-import { type Hypervisor, type InitialGuest, startHypervisor } from "./hypervisor.ts";
-import { outputOf } from "./command.ts";
-import { waitUntil } from "./wait_until.ts";
+import { waitUntil } from "../../testing/wait_until.ts";
+import { ensureHypervisorHost } from "../../testing/libvirt/host.ts";
+import {
+  type Hypervisor,
+  type InitialGuest,
+  startHypervisor,
+} from "../../testing/libvirt/hypervisor.ts";
+import { novaMetadata } from "../../testing/libvirt/guest_xml.ts";
+import { outputOf } from "../../testing/command.ts";
 
 const host = await ensureHypervisorHost();
 
@@ -94,7 +98,7 @@ if (host.available) {
     });
     /** The exporter's counters, once those of the host did not change while it was asked. */
     const settledCard = (): Promise<CardCounters> =>
-      waitUntil("the network to be quiet", 20_000, async () => {
+      waitUntil("the network to be quiet", async () => {
         const before = tapCounters(hypervisor);
         const page = await exporter.scrape();
         const after = tapCounters(hypervisor);
@@ -110,7 +114,7 @@ if (host.available) {
         assert.equal(valueOf(page, "rxbytes"), card.receivedBytes);
         assert.equal(valueOf(page, "txbytes"), card.sentBytes);
         return card;
-      });
+      }, 20_000);
 
     await context.step("packets that the guest sends are transmitted", async () => {
       const before = await settledCard();
@@ -244,10 +248,10 @@ if (host.available) {
         const room = 4 * MEBIBYTE;
         const look = async (): Promise<readonly [page: AnsweredScrape, report: string]> => {
           const asked = Math.floor(Date.now() / 1000);
-          const page = await waitUntil("the balloon to report anew", 20_000, async () => {
+          const page = await waitUntil("the balloon to report anew", async () => {
             const next = await exporter.scrape();
             return valueOf(next, "memory_last_update_timestamp_seconds") > asked ? next : undefined;
-          });
+          }, 20_000);
           return [page, await shell.run("cat /proc/meminfo")];
         };
         const assertAsGuestSees = ([page, report]: readonly [AnsweredScrape, string]): void => {
@@ -289,9 +293,9 @@ if (host.available) {
       assert.equal(valueOf(page, "memory_current_bytes"), 128 * MEBIBYTE);
       const target = 112 * MEBIBYTE;
       await hypervisor.virsh("setmem", GUEST, String(target / KIBIBYTE), "--live");
-      await waitUntil("the balloon to grow", 20_000, async () => {
+      await waitUntil("the balloon to grow", async () => {
         return valueOf(await exporter.scrape(), "memory_current_bytes") === target || undefined;
-      });
+      }, 20_000);
       assert.equal(valueOf(await exporter.scrape(), "memory_maximum_bytes"), 128 * MEBIBYTE);
     });
 
@@ -303,9 +307,9 @@ if (host.available) {
         await hypervisor.virsh("blkdeviotune", GUEST, "vdb", ...limits);
         // No limit is no sample.
         const expected = bytes === 0 ? NaN : bytes;
-        await waitUntil(`the limit ${bytes}`, 5_000, async () => {
+        await waitUntil(`the limit ${bytes}`, async () => {
           return Object.is(await limit(), expected) || undefined;
-        });
+        }, 5_000);
       }
     });
   });

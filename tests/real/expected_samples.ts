@@ -6,7 +6,7 @@
  */
 
 import { deepStrictEqual as deepEqual, ok } from "node:assert/strict";
-import type { AnsweredScrape } from "./exporter_process.ts";
+import type { AnsweredScrape } from "../../testing/exporter_process.ts";
 import {
   type DiskFigures,
   type Figures,
@@ -27,7 +27,10 @@ export function seriesKey(family: string, labels: Labels): string {
 }
 
 /** The samples of a page whose family `isWanted`. */
-export function samplesOf(page: AnsweredScrape, isWanted: (family: string) => boolean): Samples {
+export function valuesBySeries(
+  page: AnsweredScrape,
+  isWanted: (family: string) => boolean,
+): Samples {
   const families = [...page.families.values()].filter(({ name }) => isWanted(name));
   return new Map(
     families.flatMap(({ samples }) => samples)
@@ -139,6 +142,22 @@ const SEED_BLOCK: readonly Row[] = [
   ["wrreq", "wr_req"],
 ];
 
+/** Of `domstats`, after `block.N.limits.`. */
+const BLOCK_LIMITS: readonly Row[] = [
+  ["request_alignment_bytes", "request_alignment"],
+  ["discard_maximum_bytes", "discard_max"],
+  ["discard_alignment_bytes", "discard_alignment"],
+  ["write_zeroes_maximum_bytes", "write_zeroes_max"],
+  ["write_zeroes_alignment_bytes", "write_zeroes_alignment"],
+  ["transfer_optimal_bytes", "transfer_optimal"],
+  ["transfer_maximum_bytes", "transfer_max"],
+  ["transfer_hardware_maximum_bytes", "transfer_hw_max"],
+  ["segments_maximum", "iov_max"],
+  ["segments_hardware_maximum", "iov_hw_max"],
+  ["memory_alignment_minimum_bytes", "memory_alignment_minimal"],
+  ["memory_alignment_optimal_bytes", "memory_alignment_optimal"],
+];
+
 /** Of `domifstat`. */
 const INTERFACE_COUNTERS: readonly Row[] = [
   ["interface_receive_bytes_total", "rx_bytes"],
@@ -198,6 +217,7 @@ const JOB: readonly Row[] = [
   ["job_compression_bytes", "compression_bytes"],
   ["job_compression_pages", "compression_pages"],
   ["job_auto_converge_throttle_ratio", "auto_converge_throttle", 1 / 100],
+  ["job_vfio_data_transferred_bytes", "vfio_data_transferred"],
 ];
 
 /** Likewise, in milliseconds. */
@@ -341,6 +361,7 @@ function addIothreads(add: Add, statistics: Figures): void {
     addRows(add, statistics, [
       ["iothread_poll_grow", field("poll-grow")],
       ["iothread_poll_shrink", field("poll-shrink")],
+      ["iothread_poll_weight", field("poll-weight")],
     ], { iothread });
   }
 }
@@ -365,6 +386,10 @@ function addDiskSizes(add: Add, target: string, statistics: Figures, position: n
     ["block_allocation_bytes", `block.${position}.allocation`],
     ["block_physical_bytes", `block.${position}.physical`],
     ["block_threshold_bytes", `block.${position}.threshold`],
+    ...BLOCK_LIMITS.map(([family, figure]): Row => [
+      `block_limit_${family}`,
+      `block.${position}.limits.${figure}`,
+    ]),
   ], { "target_device": target });
 }
 

@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
 import { scrape } from "../../src/metrics/collectors/scrape.ts";
 import { seed } from "../../src/metrics/collectors/seed.ts";
-import type { ParsedSample } from "../support/parse_page.ts";
-import { startExporterProcess } from "./exporter_process.ts";
-import { novaMetadata } from "./guest_xml.ts";
-import { ensureHypervisorHost } from "./host.ts";
-import { type Hypervisor, type InitialGuest, startHypervisor } from "./hypervisor.ts";
-import { startPrometheus } from "./prometheus.ts";
-import { waitUntil } from "./wait_until.ts";
+import { type ParsedSample } from "../../testing/parse_page.ts";
+import { startExporterProcess } from "../../testing/exporter_process.ts";
+import { waitUntil } from "../../testing/wait_until.ts";
+import { ensureHypervisorHost } from "../../testing/libvirt/host.ts";
+import { startPrometheus } from "../../testing/prometheus/prometheus.ts";
+import {
+  type Hypervisor,
+  type InitialGuest,
+  startHypervisor,
+} from "../../testing/libvirt/hypervisor.ts";
+import { PROMETHEUS_PACKAGES } from "../../testing/packages.ts";
+import { novaMetadata } from "../../testing/libvirt/guest_xml.ts";
 
-const host = await ensureHypervisorHost();
+const host = await ensureHypervisorHost(PROMETHEUS_PACKAGES);
 
 const HOSTILE_NAME = `a "quoted" \\ back\nslash <&> 😀`;
 
@@ -135,10 +140,10 @@ if (host.available) {
   Deno.test("the executable against a real libvirtd with QEMU guests", async (context) => {
     await using hypervisor = await startHypervisor({ guests: GUESTS });
     await Promise.all(BOOTED.map((name) => hypervisor.waitForGuestReady(name)));
-    await waitUntil("the guests' balloons to report", 30_000, async () => {
+    await waitUntil("the guests' balloons to report", async () => {
       const reports = await Promise.all(BOOTED.map((name) => hypervisor.virsh("dommemstat", name)));
       return reports.every((report) => report.includes("usable")) || undefined;
-    });
+    }, 30_000);
     await using exporter = await startExporterProcess(hypervisor.readOnlyUri);
 
     // What the others have is held to virsh in values_test.ts.
@@ -171,10 +176,8 @@ if (host.available) {
         assert.deepEqual([...actual.keys()].sort(), [...before.keys()].sort());
         for (const [series, value] of actual) {
           const [low = NaN, high = NaN] = [before.get(series), after.get(series)];
-          // To be asked costs QEMU itself some time, which counts.
-          if (series.startsWith("libvirt_nova_instance_cpu_time_total")) {
-            assert.ok(low <= value && value <= high, `${series}: ${low} ${value} ${high}`);
-          } else assert.deepEqual([series, value], [series, low]);
+          // To be asked costs QEMU itself some time, and the host's side of a network card goes on to count.
+          assert.ok(low <= value && value <= high, `${series}: ${low} ${value} ${high}`);
         }
       },
     );
@@ -207,12 +210,12 @@ if (host.available) {
       for (const family of ["cpu_time_total", "txbytes", "rdbytes", "rdreq"]) {
         let last = await read(family);
         const first = last;
-        await waitUntil(`${family} to grow`, 20_000, async () => {
+        await waitUntil(`${family} to grow`, async () => {
           const next = await read(family);
           assert.ok(next >= last, `${family} went from ${last} to ${next}`);
           last = next;
           return next > first || undefined;
-        });
+        }, 20_000);
       }
     });
 
@@ -222,7 +225,7 @@ if (host.available) {
       await prometheus.waitFor('up{job="exporter"}', isOne, 30_000);
       await prometheus.waitFor("libvirt_nova_up", isOne, 30_000);
       const [sample] = await prometheus.waitFor(
-        'irate(libvirt_nova_instance_cpu_time_total{novaname=~"testing.*"}[30s])/1e+9',
+        'irate(libvirt_nova_instance_cpu_time_total{novaname=~"testing.*"}[2m])/1e+9',
         (samples) => samples.length === 1 && (samples[0]?.value ?? 0) > 0,
         30_000,
       );

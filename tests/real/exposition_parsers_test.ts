@@ -5,19 +5,26 @@ import {
   requireExecutable,
   startExecutable,
   type TestFolder,
-} from "../support/executable.ts";
+} from "../../testing/executable.ts";
 import {
   type ExpositionFamily,
   parseExposition,
   valuesBySeries,
-} from "../support/exposition_parsers.ts";
-import { DEMO_URI, HOSTILE_NAMES, writeNamedHypervisor } from "../support/hypervisor_files.ts";
-import { parsePage } from "../support/parse_page.ts";
-import { ensurePrometheus3, INSTALLED_PROMETHEUS } from "./newer_prometheus.ts";
-import { ensureDebianPackages, reportProgress } from "./packages.ts";
-import { promtoolCheckMetrics } from "./prometheus.ts";
+} from "../../testing/prometheus/exposition_parsers.ts";
+import { DEMO_URI, HOSTILE_NAMES, writeNamedHypervisor } from "../../testing/hypervisor_files.ts";
+import {
+  ensureDebianPackages,
+  PROMETHEUS_PACKAGES,
+  reportProgress,
+} from "../../testing/packages.ts";
+import {
+  ensurePrometheus3,
+  INSTALLED_PROMETHEUS,
+} from "../../testing/prometheus/newer_prometheus.ts";
+import { promtoolCheckMetrics } from "../../testing/prometheus/prometheus.ts";
+import { parsePage } from "../../testing/parse_page.ts";
 
-const host = await ensureDebianPackages();
+const host = await ensureDebianPackages(PROMETHEUS_PACKAGES);
 
 const OPENMETRICS = {
   accept: "application/openmetrics-text;version=1.0.0",

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Availability, ensureDebianPackages } from "./packages.ts";
+import { type Availability, ensureDebianPackages, unavailable } from "../../testing/packages.ts";
+import { startCommand } from "../../testing/command.ts";
 
 const FREEZE_BOUND_MILLISECONDS = 60_000;
 
@@ -43,12 +44,11 @@ fsfreeze --unfreeze "$0/disk" 2> /dev/null || true
  */
 export async function mountFreezableDisk(): Promise<FreezableDisk> {
   const folder = Deno.makeTempDirSync({ prefix: "disk_" });
-  const child = new Deno.Command("setsid", {
-    args: ["unshare", "--mount", "sh", "-c", HOLD_DISK, folder],
+  const child = startCommand("setsid", ["unshare", "--mount", "sh", "-c", HOLD_DISK, folder], {
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
-  }).spawn();
+  });
   const writer = child.stdin.getWriter();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const errors = new Response(child.stderr).text();
@@ -111,6 +111,6 @@ export async function ensureFreezableDisk(): Promise<Availability> {
     await disk.thaw();
     return { available: true };
   } catch (error) {
-    return { available: false, reason: error instanceof Error ? error.message : String(error) };
+    return unavailable(error instanceof Error ? error.message : String(error));
   }
 }

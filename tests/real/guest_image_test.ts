@@ -1,5 +1,9 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
-import { concreteKernelPackage, loadOrder, moduleDependencies } from "./guest_image.ts";
+import {
+  concreteKernelPackage,
+  loadOrder,
+  moduleDependencies,
+} from "../../testing/libvirt/guest_image.ts";
 
 Deno.test("concreteKernelPackage() takes the kernel from the meta package's dependencies", () => {
   const description = `Package: linux-image-cloud-amd64

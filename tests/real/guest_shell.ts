@@ -4,8 +4,8 @@
  * @module
  */
 
-import { COMMAND_END } from "./guest_image.ts";
-import type { Guests } from "./guests.ts";
+import { COMMAND_END } from "../../testing/libvirt/guest_image.ts";
+import type { Guests } from "../../testing/libvirt/guests.ts";
 
 /** The shell of a booted guest. */
 export interface GuestShell extends Disposable {

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
-import { novaDomainXml, numberedUuid } from "../support/nova_domain.ts";
+import { novaDomainXml, numberedUuid } from "../../testing/nova_domain.ts";
 import {
   type AnsweredScrape,
   assertInTime,
   type ExporterProcess,
   startExporterProcess,
-} from "./exporter_process.ts";
-import { novaMetadata } from "./guest_xml.ts";
-import { ensureHypervisorHost } from "./host.ts";
-import { type Hypervisor, startHypervisor } from "./hypervisor.ts";
-import { memoryOf } from "./processes.ts";
-import { startVirshShell } from "./virsh_shell.ts";
-import { waitUntil } from "./wait_until.ts";
+} from "../../testing/exporter_process.ts";
+import { waitUntil } from "../../testing/wait_until.ts";
+import { memoryOf } from "../../testing/processes.ts";
+import { startVirshShell } from "../../testing/libvirt/virsh_shell.ts";
+import { novaMetadata } from "../../testing/libvirt/guest_xml.ts";
+import { type Hypervisor, startHypervisor } from "../../testing/libvirt/hypervisor.ts";
+import { ensureHypervisorHost } from "../../testing/libvirt/host.ts";
 
 const host = await ensureHypervisorHost();
 
@@ -46,11 +46,11 @@ function manyDisks(hypervisor: Hypervisor): string {
 
 /** The page once its only guest is complete. */
 async function completePage(exporter: ExporterProcess): Promise<AnsweredScrape> {
-  return await waitUntil("the guest to be complete", 10_000, async () => {
+  return await waitUntil("the guest to be complete", async () => {
     const page = await exporter.scrape();
     assertInTime(page);
     return page.value(`${PREFIX}scrape_success`) === 1 ? page : undefined;
-  });
+  }, 10_000);
 }
 
 if (host.available) {
@@ -88,10 +88,10 @@ if (host.available) {
     await using exporter = await startExporterProcess(`${uri}-ro`);
     await waitUntil(
       "the instance to be named",
-      10_000,
       async () =>
         (await exporter.scrape()).labelValues(`${PREFIX}vcpu_count`, "novaname").includes("calm") ||
         undefined,
+      10_000,
     );
 
     const end = performance.now() + STORM_SECONDS * 1_000;
@@ -125,11 +125,11 @@ if (host.available) {
     const [early, late] = [Math.max(...memory.slice(0, half)), Math.max(...memory.slice(half))];
     assert.ok(late < early + 32 * BYTES_PER_MEBIBYTE, `The memory went from ${early} to ${late}`);
     await shell.run(rename("after the storm"));
-    await waitUntil("the last name", 10_000, async () => {
+    await waitUntil("the last name", async () => {
       const page = await exporter.scrape();
       const names = page.labelValues(`${PREFIX}vcpu_count`, "novaname");
       return names.includes("after the storm") || undefined;
-    });
+    }, 10_000);
     assert.equal(await exporter.stop(), 0);
   });
 }

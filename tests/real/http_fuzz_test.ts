@@ -4,11 +4,11 @@
 // HTTP_FUZZ_REQUESTS says how many, HTTP_FUZZ_SEED which ones.
 import assert from "node:assert/strict";
 import { connect } from "node:net";
-import { parsePage } from "../support/parse_page.ts";
-import { type ExporterProcess, startExporterProcess } from "./exporter_process.ts";
-import { reportProgress } from "./packages.ts";
+import { parsePage } from "../../testing/parse_page.ts";
+import { type ExporterProcess, startExporterProcess } from "../../testing/exporter_process.ts";
+import { reportProgress } from "../../testing/packages.ts";
 import { createRandom, type Random } from "./random.ts";
-import { waitUntil } from "./wait_until.ts";
+import { waitUntil } from "../../testing/wait_until.ts";
 
 const REQUESTS = Number(Deno.env.get("HTTP_FUZZ_REQUESTS") ?? "4000");
 const SEED = Number(Deno.env.get("HTTP_FUZZ_SEED") ?? Date.now() % 1_000_000);
@@ -98,6 +98,7 @@ const TARGETS = [
   "h:80",
   "/?%",
   "/metrics?collect[]=x&collect[]=",
+  "/metrics?exclude[]=block&exclude=",
   "/metrics#x",
   "\\metrics",
   "",
@@ -313,8 +314,8 @@ Deno.test(`${REQUESTS} malformed requests (seed ${SEED}) neither end the exporte
     await probe(exporter);
     await waitUntil(
       "the connections to be closed",
-      20_000,
       () => countDescriptors(exporter) <= before.descriptors + 3 ? true : undefined,
+      20_000,
     );
     const grown = residentBytes(exporter) - before.bytes;
     assert.ok(grown < MEMORY_BYTES, `It takes ${grown} bytes more than before`);

@@ -1,11 +1,20 @@
 import assert from "node:assert/strict";
 import { SWITCHED_COLLECTORS } from "../../src/metrics/mod.ts";
-import { outputOf } from "./command.ts";
-import { type AnsweredScrape, assertInTime, startExporterProcess } from "./exporter_process.ts";
-import { novaMetadata } from "./guest_xml.ts";
-import { ensureHypervisorHost } from "./host.ts";
-import { type Hypervisor, type InitialGuest, startHypervisor } from "./hypervisor.ts";
-import { pause, waitUntil } from "./wait_until.ts";
+import {
+  type AnsweredScrape,
+  assertInTime,
+  startExporterProcess,
+} from "../../testing/exporter_process.ts";
+import { pause, waitUntil } from "../../testing/wait_until.ts";
+import { ensureHypervisorHost } from "../../testing/libvirt/host.ts";
+import {
+  type Hypervisor,
+  type InitialGuest,
+  startHypervisor,
+} from "../../testing/libvirt/hypervisor.ts";
+import { novaMetadata } from "../../testing/libvirt/guest_xml.ts";
+import { outputOf } from "../../testing/command.ts";
+import { busyWorkers } from "./workers.ts";
 
 const host = await ensureHypervisorHost();
 
@@ -68,15 +77,6 @@ function completeGuests(page: AnsweredScrape): Set<string> {
   );
 }
 
-/** How many workers of libvirtd are not free, by its administration interface. */
-async function busyWorkers(hypervisor: Hypervisor): Promise<number> {
-  const uri = `libvirtd:///system?socket=${hypervisor.directory}/sockets/libvirt-admin-sock`;
-  const report = await outputOf("virt-admin", ["-c", uri, "server-threadpool-info", "libvirtd"]);
-  const number = (key: string): number =>
-    Number(new RegExp(`^${key}\\s*:\\s*(\\d+)`, "m").exec(report)?.[1] ?? NaN);
-  return number("nWorkers") - number("freeWorkers");
-}
-
 /** Everybody else on the host can work: ends what does not answer soon, which fails. */
 async function assertOthersAreServed(hypervisor: Hypervisor): Promise<void> {
   // The question itself takes one worker.
@@ -101,8 +101,8 @@ async function hang({ guests, hung, scrapes, flags = [] }: Scenario): Promise<vo
   const healthy = new Set([...everybody].filter((name) => !hung.map(nameOf).includes(name)));
   await waitUntil(
     "all guests to be complete",
-    20_000,
     async () => completeGuests(await exporter.scrape()).size === guests || undefined,
+    20_000,
   );
   const pages: AnsweredScrape[] = [];
   signal(hypervisor, hung, "SIGSTOP");
@@ -136,15 +136,15 @@ async function hang({ guests, hung, scrapes, flags = [] }: Scenario): Promise<vo
     signal(hypervisor, hung, "SIGCONT");
   }
   let scrapesToRecover = 0;
-  await waitUntil("all guests to be complete again", 20_000, async () => {
+  await waitUntil("all guests to be complete again", async () => {
     scrapesToRecover++;
     return completeGuests(await exporter.scrape()).size === guests || undefined;
-  });
+  }, 20_000);
   assert.ok(scrapesToRecover <= 2, `complete after ${scrapesToRecover} scrapes`);
-  await waitUntil("the abandoned calls to be over", 5_000, async () => {
+  await waitUntil("the abandoned calls to be over", async () => {
     const page = await exporter.scrape();
     return page.value("libvirt_nova_exporter_quarantined") === 0 || undefined;
-  });
+  }, 5_000);
   assert.equal(await exporter.stop(), 0);
 }
 
@@ -152,10 +152,10 @@ if (host.available) {
   Deno.test("one guest that hangs for a minute costs its own monitor's values and nothing else", () =>
     hang({ guests: 4, hung: [1], scrapes: 60 }));
 
-  Deno.test("three of ten guests that hang at once cost nothing of the others", () =>
+  Deno.test("three of ten guests that hang at once cost the others no value", () =>
     hang({ guests: 10, hung: [2, 5, 9], scrapes: 10 }));
 
-  Deno.test("neither do they when all collectors are on", () =>
+  Deno.test("three of ten guests that hang at once cost the others no value with all collectors on either", () =>
     hang({
       guests: 10,
       hung: [2, 5, 9],

@@ -1,11 +1,15 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { createTestFolder, startExecutable } from "../support/executable.ts";
-import { type CommandResult, runCommand } from "./command.ts";
-import { ensureDebianPackages, reportProgress } from "./packages.ts";
-import { startPrometheus } from "./prometheus.ts";
+import { createTestFolder, startExecutable } from "../../testing/executable.ts";
+import { startPrometheus } from "../../testing/prometheus/prometheus.ts";
+import {
+  ensureDebianPackages,
+  PROMETHEUS_PACKAGES,
+  reportProgress,
+} from "../../testing/packages.ts";
+import { type CommandResult, runCommand } from "../../testing/command.ts";
 
-const host = await ensureDebianPackages();
+const host = await ensureDebianPackages(PROMETHEUS_PACKAGES);
 
 const FOLDER = new URL("../../contrib/prometheus/service_discovery/", import.meta.url);
 const SCRIPT = fileURLToPath(new URL("hypervisor_targets.py", FOLDER));
@@ -92,6 +96,68 @@ if (host.available) {
       match(errorOutput, message);
       equal(errorOutput.trimEnd().split("\n").length, 1, errorOutput);
     }
+  });
+
+  Deno.test("hypervisor_targets.py leaves out hypervisors without libvirt, and says how many", async () => {
+    const rows = [
+      ...HYPERVISORS,
+      ...["6f2c5a6e-0000-4000-8000-000000000001", "6f2c5a6e-0000-4000-8000-000000000002"]
+        .map((name) => ({ name, type: "ironic" })),
+      { name: "domain-c7(Cluster1)", type: "VMware vCenter Server" },
+      ...["KVM", "LXC"].map((type) => ({ name: `${type}.example.com`, type })),
+    ].map((row) =>
+      "name" in row
+        ? {
+          "Hypervisor Hostname": row.name,
+          "Hypervisor Type": row.type,
+          "Host IP": `192.0.2.${row.type.length}`,
+        }
+        : row
+    );
+    const result = await makeTargets(JSON.stringify(rows));
+    deepEqual(targetsIn(result), [
+      "KVM.example.com:9100 KVM",
+      "LXC.example.com:9100 LXC",
+      "compute1.example.com:9100 compute1",
+      "compute2.example.com:9100 compute2",
+    ]);
+    deepEqual(result.errorOutput.split("\n"), [
+      '1 of the type "VMware vCenter Server" left out: no libvirt runs there',
+      '2 of the type "ironic" left out: no libvirt runs there',
+      "",
+    ]);
+    const none = await makeTargets(JSON.stringify(rows.slice(2, 5)));
+    equal(none.code, 2);
+    match(none.errorOutput, /no libvirt runs there\n$/);
+  });
+
+  Deno.test("hypervisor_targets.py loses to an odd row nothing but that row", async () => {
+    const [good] = HYPERVISORS;
+    const cases: readonly (readonly [row: unknown, parameters: string[], remark: RegExp])[] = [
+      [7, [], /^A row is no hypervisor/],
+      [{ "ID": 1 }, [], /^A row has no "Hypervisor Hostname"/],
+      [{ "Hypervisor Hostname": null }, [], /^A row has no "Hypervisor Hostname"/],
+      [{ "Hypervisor Hostname": "a b\u001b[31m" }, [], /^"a b\\u001b\[31m" is no host name/],
+      [
+        { "Hypervisor Hostname": "compute3", "Host IP": null },
+        ["--by-address"],
+        /^The row of "compute3" has no "Host IP"/,
+      ],
+      [
+        { ...good, "Hypervisor Hostname": "other" },
+        ["--by-address"],
+        /^"192\.0\.2\.12:9100" stands in the list with two names: the first one counts/,
+      ],
+    ];
+    for (const [row, parameters, remark] of cases) {
+      const result = await makeTargets(JSON.stringify([good, row]), ...parameters);
+      equal(targetsIn(result).length, 1);
+      match(result.errorOutput, remark);
+      equal(result.errorOutput.trimEnd().split("\n").length, 1, result.errorOutput);
+    }
+    const lines = await makeTargets("compute1\ncompute 2\n");
+    deepEqual(targetsIn(lines), ["compute1:9100 compute1"]);
+    match(lines.errorOutput, /^"compute 2" is no host name or address: correct the list\n$/);
   });
 
   Deno.test("hypervisor_targets.py leaves a file alone that need not or cannot be written anew", async () => {

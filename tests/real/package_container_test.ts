@@ -1,17 +1,17 @@
 // Dockerfile.debian, built on a Debian out of a folder, as no registry of images is asked. No container engine runs where
 // these tests do: what is in the image is run in its folder.
 import assert from "node:assert/strict";
-import { ARCHITECTURES, buildPackage } from "../../scripts/package.ts";
-import { ROOT } from "../../scripts/set_up.ts";
-import { VERSION } from "../../src/version.ts";
-import { createTestFolder, EXECUTABLE, startExecutable } from "../support/executable.ts";
-import { runCommand } from "./command.ts";
-import { enterRoot, ROOT_PACKAGES, unpackDebian } from "./debian_root.ts";
-import { ensureDebianPackages, reportProgress } from "./packages.ts";
+import { packageForMachine } from "./machine_package.ts";
+import { ROOT } from "../../testing/set_up.ts";
+import { createTestFolder, startExecutable } from "../../testing/executable.ts";
+import { createImageStore, type ImageStore } from "../../testing/image_store.ts";
+import { runCommand } from "../../testing/command.ts";
+import { ensureDebian, enterRoot, releaseName } from "../../testing/debian.ts";
+import { ROOT_PACKAGES } from "./debian_root.ts";
+import { ensureDebianPackages, reportProgress } from "../../testing/packages.ts";
 
 const BASE = "localhost/debian:base";
 const IMAGE = "localhost/libvirt_nova_exporter:test";
-const BUILD_BOUND_MILLISECONDS = 300_000;
 
 const packages = await ensureDebianPackages([...ROOT_PACKAGES, "buildah"]);
 const canRun = packages.available && Deno.uid() === 0;
@@ -20,67 +20,20 @@ if (!canRun && Deno.env.get("CI") === "true") {
 }
 if (!canRun) reportProgress("Leaving out the tests of the image: they need root on Debian");
 
-/** The members of `buildah inspect` that count here. */
-interface Inspection {
-  readonly Docker: {
-    readonly config: {
-      readonly User: string;
-      readonly Env: readonly string[];
-      readonly Entrypoint: readonly string[];
-      readonly Healthcheck: { readonly Test: readonly string[] };
-    };
-  };
-}
-
-/** A place where buildah keeps its images. */
-interface ImageStore extends AsyncDisposable {
-  /** Runs buildah; fails when it does. Returns what it prints. */
-  buildah(...parameters: readonly string[]): Promise<string>;
-}
-
-async function createImageStore(): Promise<ImageStore> {
-  const path = await Deno.makeTempDir({ prefix: "image_store_" });
-  const storage = ["--storage-driver=vfs", `--root=${path}/images`, `--runroot=${path}/run`];
-  return {
-    async buildah(...parameters): Promise<string> {
-      const { code, output, errorOutput } = await runCommand("buildah", [
-        ...storage,
-        ...parameters,
-      ], { workingDirectory: ROOT, boundMilliseconds: BUILD_BOUND_MILLISECONDS });
-      assert.equal(code, 0, `buildah ${parameters[0]}: ${output}${errorOutput}`);
-      return output.trim();
-    },
-    async [Symbol.asyncDispose](): Promise<void> {
-      await runCommand("rm", ["-rf", "--one-file-system", path]);
-    },
-  };
-}
-
 /** Makes an image of the release of Debian that this machine has. */
-async function importDebian({ buildah }: ImageStore): Promise<void> {
-  await using root = await unpackDebian(["ca-certificates"]);
-  const container = await buildah("from", "scratch");
-  await buildah("copy", "--quiet", container, root.path, "/");
-  await buildah("commit", "--quiet", "--rm", container, BASE);
+async function importDebian(store: ImageStore): Promise<void> {
+  const root = await ensureDebian({ suite: await releaseName(), packages: ["ca-certificates"] });
+  await store.importFolder(root, BASE);
 }
 
 if (canRun) {
   Deno.test("the image serves as a user that is not root, and its health check says so", async () => {
     await using folder = await createTestFolder();
     await using store = await createImageStore();
-    const { buildah } = store;
-    const architecture = ARCHITECTURES.get(Deno.build.arch);
-    assert.ok(architecture !== undefined);
     // The build takes the package of dist/, and no other one may be there.
-    await buildPackage("deb", {
-      version: VERSION,
-      architecture,
-      executable: EXECUTABLE,
-      addon: `${ROOT}/native/libvirt_nova_native.node`,
-      outputFolder: `${ROOT}/dist`,
-    });
+    await packageForMachine("deb", `${ROOT}/dist`);
     await importDebian(store);
-    await buildah(
+    await store.buildah(
       "bud",
       "--isolation=chroot",
       "--format=docker",
@@ -89,14 +42,13 @@ if (canRun) {
       `--tag=${IMAGE}`,
       ".",
     );
-    const inspection: Inspection = JSON.parse(await buildah("inspect", "--type=image", IMAGE));
-    const { User: user, Env: variables, Entrypoint: entrypoint, Healthcheck: health } =
-      inspection.Docker.config;
+    const { User: user, Env: variables, Entrypoint: entrypoint, Healthcheck: health } = await store
+      .configuration(IMAGE);
     assert.equal(user, "10100:10100");
-    assert.deepEqual(entrypoint, ["/usr/bin/libvirt_nova_exporter", "--log", "-"]);
+    assert.deepEqual(entrypoint.slice(-3), ["/usr/bin/libvirt_nova_exporter", "--log", "-"]);
     assert.ok(variables.includes("HEALTH_PATH=/-/healthy"));
 
-    const path = await buildah("mount", await buildah("from", IMAGE));
+    const path = await store.mount(IMAGE);
     const asUser = [
       "setpriv",
       "--reuid=10100",

@@ -1,18 +1,13 @@
 // The Debian package in a Debian of its own: installed, started, upgraded, removed and purged.
 import assert from "node:assert/strict";
-import { ARCHITECTURES, buildPackage } from "../../scripts/package.ts";
-import { ROOT } from "../../scripts/set_up.ts";
 import { VERSION } from "../../src/version.ts";
-import {
-  createTestFolder,
-  EXECUTABLE,
-  startExecutable,
-  type TestFolder,
-} from "../support/executable.ts";
-import { startNotifyReceiver } from "../support/notify_receiver.ts";
-import { type DebianRoot, ROOT_PACKAGES, unpackDebian } from "./debian_root.ts";
-import { ensureDebianPackages, reportProgress } from "./packages.ts";
-import { runCommand } from "./command.ts";
+import { OLDEST_GLIBC } from "../../testing/glibc.ts";
+import { createTestFolder, startExecutable, type TestFolder } from "../../testing/executable.ts";
+import { startNotifyReceiver } from "../../testing/notify_receiver.ts";
+import { copyDebian, type DebianRoot, ROOT_PACKAGES } from "./debian_root.ts";
+import { packageForMachine } from "./machine_package.ts";
+import { ensureDebianPackages, reportProgress } from "../../testing/packages.ts";
+import { outputOf, runCommand } from "../../testing/command.ts";
 
 const NAME = "libvirt-nova-exporter";
 const USER = "libvirt_nova_exporter";
@@ -26,19 +21,6 @@ if (!canRun && Deno.env.get("CI") === "true") {
 }
 if (!canRun) {
   reportProgress("Leaving out the tests of the Debian package: they need root on Debian");
-}
-
-/** Makes the package of a version. */
-function makeDeb(folder: TestFolder, version: string, executable: string): Promise<string> {
-  const architecture = ARCHITECTURES.get(Deno.build.arch);
-  assert.ok(architecture !== undefined);
-  return buildPackage("deb", {
-    version,
-    architecture,
-    executable,
-    addon: `${ROOT}/native/libvirt_nova_native.node`,
-    outputFolder: folder.path,
-  });
 }
 
 /** All files, users and groups, but what package managers write for themselves. */
@@ -82,11 +64,14 @@ exec setpriv --reuid=${user} --regid=${user} --init-groups --no-new-privs -- ${c
 if (canRun) {
   Deno.test("the Debian package installs, serves, upgrades, and leaves nothing behind", async (t) => {
     await using folder = await createTestFolder();
-    await using root = await unpackDebian(["libvirt0", "passwd"]);
-    const first = await makeDeb(folder, VERSION, EXECUTABLE);
+    await using root = await copyDebian(["libvirt0", "passwd"]);
+    const first = await packageForMachine("deb", folder.path);
     const standIn = await folder.write("stand_in", "#!/bin/sh\necho later\n");
     await Deno.chmod(standIn, 0o755);
-    const second = await makeDeb(folder, LATER_VERSION, standIn);
+    const second = await packageForMachine("deb", folder.path, {
+      version: LATER_VERSION,
+      executable: standIn,
+    });
     const install = async (file: string): Promise<void> => {
       await Deno.copyFile(file, `${root.path}/tmp/package.deb`);
       // apt-get, unlike dpkg, looks whether what the package depends on is there.
@@ -96,6 +81,11 @@ if (canRun) {
       (await root.run("dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Version}", NAME))
         .output;
     const before = await inventory(root);
+
+    await t.step("it depends on the glibc that is promised, and on libvirt's client", async () => {
+      const depends = await outputOf("dpkg-deb", ["--field", first, "Depends"]);
+      assert.equal(depends.trim(), `libc6 (>= ${OLDEST_GLIBC}), libvirt0, passwd`);
+    });
 
     await t.step("lintian finds nothing but what the package says why", async () => {
       const { output, errorOutput, code } = await runCommand("lintian", [

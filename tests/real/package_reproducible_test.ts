@@ -1,8 +1,8 @@
 // The same source gives the same bytes.
 import assert from "node:assert/strict";
 import { ARCHITECTURES, buildSbom } from "../../scripts/package.ts";
-import { buildExecutable } from "../../scripts/set_up.ts";
-import { createTestFolder, EXECUTABLE } from "../support/executable.ts";
+import { buildExecutable } from "../../testing/set_up.ts";
+import { createTestFolder, EXECUTABLE } from "../../testing/executable.ts";
 import { packageStandIn } from "./package_stand_in.ts";
 
 async function digest(path: string): Promise<string> {

@@ -4,10 +4,9 @@
  * @module
  */
 
-import assert from "node:assert/strict";
-import { ARCHITECTURES, buildPackage, type PackageFormat } from "../../scripts/package.ts";
-import { ROOT } from "../../scripts/set_up.ts";
-import type { TestFolder } from "../support/executable.ts";
+import type { PackageFormat } from "../../scripts/package.ts";
+import type { TestFolder } from "../../testing/executable.ts";
+import { packageForMachine } from "./machine_package.ts";
 
 /**
  * Makes the package of a version, whose executable prints a line.
@@ -20,15 +19,7 @@ export async function packageStandIn(
   version: string,
   line: string,
 ): Promise<string> {
-  const architecture = ARCHITECTURES.get(Deno.build.arch);
-  assert.ok(architecture !== undefined);
   const executable = await folder.write("stand_in", `#!/bin/sh\necho '${line}'\n`);
   const outputFolder = await Deno.makeTempDir({ dir: folder.path });
-  return await buildPackage(format, {
-    version,
-    architecture,
-    executable,
-    addon: `${ROOT}/native/libvirt_nova_native.node`,
-    outputFolder,
-  });
+  return await packageForMachine(format, outputFolder, { version, executable });
 }

@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
-import { missingPackages } from "./packages.ts";
+import { missingPackages } from "../../testing/packages.ts";
 
 Deno.test("missingPackages() counts packages as missing that are unknown, removed or half-way", () => {
   const answer = "cpio installed\nprometheus config-files\nlibvirt-clients unpacked\n";

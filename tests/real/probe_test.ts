@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { parsePage } from "../support/parse_page.ts";
-import { assertInTime, startExporterProcess } from "./exporter_process.ts";
-import { ensureHypervisorHost } from "./host.ts";
-import { startHypervisor } from "./hypervisor.ts";
+import { parsePage } from "../../testing/parse_page.ts";
+import { assertInTime, startExporterProcess } from "../../testing/exporter_process.ts";
+import { ensureHypervisorHost } from "../../testing/libvirt/host.ts";
+import { startHypervisor } from "../../testing/libvirt/hypervisor.ts";
 
 const host = await ensureHypervisorHost();
 

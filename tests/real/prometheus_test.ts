@@ -7,22 +7,29 @@ import {
   strictEqual as equal,
   throws,
 } from "node:assert/strict";
-import { createTestFolder, startExecutable } from "../support/executable.ts";
-import { HOSTILE_NAMES, writeNamedHypervisor } from "../support/hypervisor_files.ts";
-import type { ParsedFamily } from "../support/parse_page.ts";
-import { ensurePrometheus3, INSTALLED_PROMETHEUS } from "./newer_prometheus.ts";
-import { ensureDebianPackages, reportProgress } from "./packages.ts";
-import { isAlive } from "./processes.ts";
+import { type ParsedFamily } from "../../testing/parse_page.ts";
+import { createTestFolder, startExecutable } from "../../testing/executable.ts";
+import {
+  ensurePrometheus3,
+  INSTALLED_PROMETHEUS,
+} from "../../testing/prometheus/newer_prometheus.ts";
+import { HOSTILE_NAMES, writeNamedHypervisor } from "../../testing/hypervisor_files.ts";
+import {
+  ensureDebianPackages,
+  PROMETHEUS_PACKAGES,
+  reportProgress,
+} from "../../testing/packages.ts";
+import { isAlive } from "../../testing/processes.ts";
 import {
   parseQueryAnswer,
   type PrometheusSample,
   promtool,
   promtoolCheckMetrics,
   startPrometheus,
-} from "./prometheus.ts";
+} from "../../testing/prometheus/prometheus.ts";
 import { startRecordingProxy } from "./recording_proxy.ts";
 
-const host = await ensureDebianPackages();
+const host = await ensureDebianPackages(PROMETHEUS_PACKAGES);
 
 const OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT = "text/plain; version=0.0.4; charset=utf-8";

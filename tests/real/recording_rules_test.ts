@@ -1,11 +1,15 @@
 import { fileURLToPath } from "node:url";
 import { PEERS } from "../../scripts/peer_families.ts";
-import { checkRuleFiles } from "../support/rule_tests.ts";
-import { ensureDebianPackages, reportProgress } from "./packages.ts";
+import {
+  ensureDebianPackages,
+  PROMETHEUS_PACKAGES,
+  reportProgress,
+} from "../../testing/packages.ts";
+import { checkRuleFiles } from "../../testing/prometheus/rule_tests.ts";
 
-const FOLDER = new URL("../../contrib/prometheus/recording_rules/", import.meta.url);
+const FOLDER = new URL("../../contrib/prometheus/migration_rules/", import.meta.url);
 
-const host = await ensureDebianPackages();
+const host = await ensureDebianPackages(PROMETHEUS_PACKAGES);
 
 if (host.available) {
   for (const { rules } of PEERS) {

@@ -1,9 +1,13 @@
 import { match, ok, rejects } from "node:assert/strict";
-import { createTestFolder, type TestFolder } from "../support/executable.ts";
-import { checkRuleFiles } from "../support/rule_tests.ts";
-import { ensureDebianPackages, reportProgress } from "./packages.ts";
+import { createTestFolder, type TestFolder } from "../../testing/executable.ts";
+import {
+  ensureDebianPackages,
+  PROMETHEUS_PACKAGES,
+  reportProgress,
+} from "../../testing/packages.ts";
+import { checkRuleFiles } from "../../testing/prometheus/rule_tests.ts";
 
-const host = await ensureDebianPackages();
+const host = await ensureDebianPackages(PROMETHEUS_PACKAGES);
 
 /** JSON is YAML too. */
 async function writeRules(folder: TestFolder, ...rules: readonly unknown[]): Promise<string> {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { VirshShell } from "./virsh_shell.ts";
+import type { VirshShell } from "../../testing/libvirt/virsh_shell.ts";
 
 /** Values of one command's output by their names. */
 export type Figures = ReadonlyMap<string, string>;
