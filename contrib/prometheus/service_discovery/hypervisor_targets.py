@@ -8,8 +8,11 @@ that need not change.
 
     openstack hypervisor list --long -f json | hypervisor_targets.py --output /etc/prometheus/libvirt_nova.json
 
-Exit code: 0, or 2 with one line on standard error when the list is not what it should be; the file
-then stays as it is.
+Hypervisors without libvirt, such as those of Ironic and VMware, are left out, and so is a row that
+cannot be understood; standard error says which.
+
+Exit code: 0, or 2 with one line on standard error when no target is left; the file then stays as it
+is.
 """
 
 import argparse
@@ -23,8 +26,16 @@ import tempfile
 HOST = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])")
 NAME_COLUMN = "Hypervisor Hostname"
 ADDRESS_COLUMN = "Host IP"
+TYPE_COLUMN = "Hypervisor Type"
+# What Nova calls the hypervisors that it drives through libvirt, in lower case.
+LIBVIRT_TYPES = {"qemu", "kvm", "lxc", "xen", "parallels", "vz"}
 # One whose first part is no short name.
 ADDRESS = re.compile(r"[0-9.]+|.*:.*")
+
+
+def quoted(text):
+    """A text of the list in quotes, short and without what a terminal would obey."""
+    return json.dumps(text[:60])
 
 
 class ListError(Exception):
@@ -36,23 +47,43 @@ def short_name(name):
     return name if ADDRESS.fullmatch(name) else name.split(".")[0]
 
 
-def hosts_of_openstack(rows, by_address):
-    """Names and addresses of the rows that `openstack hypervisor list -f json` prints."""
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+def host_of_row(row, by_address):
+    """Address and labels of a row that `openstack hypervisor list -f json` prints; throws for what is none."""
+    if not isinstance(row, dict):
+        raise ListError('A row is no hypervisor: use "openstack hypervisor list -f json"')
+    name = row.get(NAME_COLUMN)
+    if not isinstance(name, str):
+        raise ListError(f'A row has no "{NAME_COLUMN}": use "openstack hypervisor list -f json"')
+    address = row.get(ADDRESS_COLUMN) if by_address else name
+    if not isinstance(address, str):
+        raise ListError(f'The row of {quoted(name)} has no "{ADDRESS_COLUMN}": add --long')
+    labels = {"hypervisor": short_name(name)}
+    if isinstance(row.get("State"), str):
+        labels["__meta_openstack_hypervisor_state"] = row["State"].lower()
+    return address, labels
+
+
+def hosts_of_openstack(rows, by_address, remarks):
+    """
+    Addresses and labels of the rows that are hypervisors with libvirt. What is wrong with a row costs that row alone, and
+    becomes a remark.
+    """
+    if not isinstance(rows, list):
         raise ListError('This JSON is no list of hypervisors: use "openstack hypervisor list -f json"')
     hosts = []
+    others = {}
     for row in rows:
+        kind = row.get(TYPE_COLUMN) if isinstance(row, dict) else None
+        if isinstance(kind, str) and kind.lower() not in LIBVIRT_TYPES:
+            others[kind] = others.get(kind, 0) + 1
+            continue
         # A hypervisor that is down stays a target: that its exporter does not answer is worth an alert.
-        name = row.get(NAME_COLUMN)
-        address = row.get(ADDRESS_COLUMN) if by_address else name
-        if not isinstance(name, str) or not isinstance(address, str):
-            column = ADDRESS_COLUMN if isinstance(name, str) else NAME_COLUMN
-            remedy = "add --long" if isinstance(name, str) else 'use "openstack hypervisor list -f json"'
-            raise ListError(f'A row has no "{column}": {remedy}')
-        labels = {"hypervisor": short_name(name)}
-        if isinstance(row.get("State"), str):
-            labels["__meta_openstack_hypervisor_state"] = row["State"].lower()
-        hosts.append((address, labels))
+        try:
+            hosts.append(host_of_row(row, by_address))
+        except ListError as error:
+            remarks.append(str(error))
+    for kind, number in sorted(others.items()):
+        remarks.append(f"{number} of the type {quoted(kind)} left out: no libvirt runs there")
     return hosts
 
 
@@ -66,24 +97,35 @@ def target(address, port):
     """Address and port; throws for what cannot be an address."""
     host = f"[{address}]" if ":" in address and not address.startswith("[") else address
     if not HOST.fullmatch(host):
-        raise ListError(f'"{address[:60]}" is no host name or address: correct the list')
+        raise ListError(f"{quoted(address)} is no host name or address: correct the list")
     return f"{host}:{port}"
 
 
-def target_groups(text, port, by_address):
-    """The groups of targets, one for each hypervisor, sorted by target."""
+def target_groups(text, port, by_address, remarks):
+    """
+    The groups of targets, one for each hypervisor, sorted by target. What is left out becomes a remark; throws when nothing
+    is left.
+    """
     stripped = text.lstrip()
     if stripped.startswith(("[", "{")):
         try:
             rows = json.loads(text)
         except ValueError as error:
             raise ListError(f"The list is cut or no JSON: {error}") from None
-        hosts = hosts_of_openstack(rows, by_address)
+        hosts = hosts_of_openstack(rows, by_address, remarks)
     else:
         hosts = hosts_of_lines(text)
-    if not hosts:
-        raise ListError("The list is empty: is the account that asks an administrator?")
-    groups = {target(address, port): labels for address, labels in hosts}
+    groups = {}
+    for address, labels in hosts:
+        try:
+            name = target(address, port)
+        except ListError as error:
+            remarks.append(str(error))
+            continue
+        if groups.setdefault(name, labels)["hypervisor"] != labels["hypervisor"]:
+            remarks.append(f"{quoted(name)} stands in the list with two names: the first one counts")
+    if not groups:
+        raise ListError(remarks[0] if remarks else "The list is empty: is the account that asks an administrator?")
     return [{"targets": [name], "labels": groups[name]} for name in sorted(groups)]
 
 
@@ -114,8 +156,11 @@ def main():
     parser.add_argument("--by-address", action="store_true", help='use the column "Host IP" (needs --long)')
     parser.add_argument("--output", metavar="FILE", help="file to write instead of standard output")
     arguments = parser.parse_args()
+    remarks = []
     try:
-        groups = target_groups(sys.stdin.read(), arguments.port, arguments.by_address)
+        groups = target_groups(sys.stdin.read(), arguments.port, arguments.by_address, remarks)
+        for remark in remarks:
+            print(remark, file=sys.stderr)
         text = json.dumps(groups, indent=2) + "\n"
         if arguments.output is None:
             sys.stdout.write(text)
