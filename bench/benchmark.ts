@@ -1,5 +1,5 @@
-import { say } from "../scripts/progress.ts";
-import { ROOT } from "../scripts/set_up.ts";
+import { say } from "../testing/progress.ts";
+import { ROOT } from "../testing/set_up.ts";
 import { measureExposition } from "./exposition.ts";
 import { describeMachine } from "./machine.ts";
 import type { BenchmarkResult } from "./result.ts";

@@ -1,7 +1,7 @@
 import type { CollectorCost } from "../scripts/collector_costs.ts";
 import { SWITCHED_COLLECTORS } from "../src/metrics/mod.ts";
-import { startExporterProcess } from "../tests/real/exporter_process.ts";
-import { deployedEnvironment } from "../tests/support/deployed_environment.ts";
+import { startExporterProcess } from "../testing/exporter_process.ts";
+import { deployedEnvironment } from "../testing/deployed_environment.ts";
 import { realGuests } from "./hypervisors.ts";
 import { connectKeepAlive, type KeepAlive } from "./keep_alive.ts";
 import { alternate, type Round } from "./rounds.ts";

@@ -1,5 +1,5 @@
-import { ROOT } from "../scripts/set_up.ts";
-import { outputOf } from "../tests/real/command.ts";
+import { outputOf } from "../testing/command.ts";
+import { ROOT } from "../testing/set_up.ts";
 
 /** What making a page costs in one runtime. */
 export interface ExpositionResult {

@@ -9,11 +9,12 @@ import { Dictionary } from "../src/libvirt/dictionary.ts";
 import { parseDomainXml } from "../src/libvirt/domain_xml.ts";
 import { type Measurement, Verdict } from "../src/libvirt/hypervisor.ts";
 import { type DomainRecord, takeSnapshot } from "../src/libvirt/snapshot.ts";
-import { LabelTexts, renderCollectors } from "../src/metrics/exposition.ts";
+import { createLabelTexts, renderCollectors } from "../src/metrics/exposition.ts";
 import { USUAL_IDENTITY } from "../src/metrics/family.ts";
 import { COLLECTORS } from "../src/metrics/mod.ts";
-import { novaDomainXml, numberedUuid } from "../tests/support/nova_domain.ts";
+import { novaDomainXml, numberedUuid } from "../testing/nova_domain.ts";
 import { median } from "./statistics.ts";
+import { NO_STATUS } from "../testing/hypervisor_status.ts";
 
 const INSTANCES = 2_000;
 const WARM_UP_PAGES = 30;
@@ -49,7 +50,7 @@ const dictionary = new Dictionary();
 const measurement = syntheticMeasurement();
 dictionary.add(0, measurement.dictionaryStrings);
 const records = Array.from({ length: INSTANCES }, (_, handle) => syntheticRecord(handle));
-const labelTexts = new LabelTexts(USUAL_IDENTITY);
+const labelTexts = createLabelTexts(USUAL_IDENTITY);
 
 /** All chunks of a page, as a scrape makes them. */
 function renderPage(): readonly Uint8Array[] {
@@ -92,6 +93,7 @@ function syntheticMeasurement(): Measurement {
     entities: [],
     failures: [],
     callTimes: [],
+    status: NO_STATUS,
   };
 }
 

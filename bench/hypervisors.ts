@@ -1,7 +1,7 @@
-import { novaDomainXml, numberedUuid, testDriverFile } from "../tests/support/nova_domain.ts";
-import { novaMetadata } from "../tests/real/guest_xml.ts";
-import { type InitialGuest, startHypervisor } from "../tests/real/hypervisor.ts";
-import { startVirshShell } from "../tests/real/virsh_shell.ts";
+import { novaDomainXml, numberedUuid, testDriverFile } from "../testing/nova_domain.ts";
+import { novaMetadata } from "../testing/libvirt/guest_xml.ts";
+import { type InitialGuest, startHypervisor } from "../testing/libvirt/hypervisor.ts";
+import { startVirshShell } from "../testing/libvirt/virsh_shell.ts";
 import type { HypervisorProcesses } from "./rounds.ts";
 
 /** A hypervisor to scrape, gone when it is disposed of. */

@@ -1,5 +1,5 @@
-import { ROOT } from "../scripts/set_up.ts";
-import { runCommand } from "../tests/real/command.ts";
+import { runCommand } from "../testing/command.ts";
+import { ROOT } from "../testing/set_up.ts";
 
 /** What the numbers depend on: names and values, in the order to print them. */
 export type Machine = readonly (readonly [name: string, value: string])[];

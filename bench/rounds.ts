@@ -1,4 +1,4 @@
-import { say } from "../scripts/progress.ts";
+import { say } from "../testing/progress.ts";
 import { processorNanoseconds } from "./processes.ts";
 import { IncompletePageError, type Scrape, type Way } from "./ways.ts";
 

@@ -1,5 +1,5 @@
 import { type BenchmarkHypervisor, realGuests, testDriverWith } from "./hypervisors.ts";
-import { type Memory, memoryOf } from "../tests/real/processes.ts";
+import { type Memory, memoryOf } from "../testing/processes.ts";
 import { threadNanoseconds } from "./processes.ts";
 import { type Profile, profileOf } from "./profile.ts";
 import { alternate, type Round } from "./rounds.ts";
@@ -30,14 +30,14 @@ export interface WayResult {
   readonly guests: number;
   /** How long the exporter took in relation to this way: the median over the rounds of each round's ratio. */
   readonly ratio: number;
-  /** After all rounds. */
+  /** Of the exporter, after all rounds. */
   readonly memory: Memory;
 }
 
 /** What was measured on one hypervisor. */
 export interface ScenarioResult extends Scenario {
   readonly ways: readonly WayResult[];
-  /** Of the exporter. */
+  /** Where the exporter's time went. */
   readonly profile: Profile;
 }
 

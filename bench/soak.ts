@@ -1,7 +1,7 @@
-import { startExporterProcess } from "../tests/real/exporter_process.ts";
-import { memoryOf } from "../tests/real/processes.ts";
-import { pause } from "../tests/real/wait_until.ts";
-import { deployedEnvironment } from "../tests/support/deployed_environment.ts";
+import { startExporterProcess } from "../testing/exporter_process.ts";
+import { deployedEnvironment } from "../testing/deployed_environment.ts";
+import { pause } from "../testing/wait_until.ts";
+import { memoryOf } from "../testing/processes.ts";
 import { type ChangingHypervisor, changingInstances } from "./hypervisors.ts";
 import { connectKeepAlive } from "./keep_alive.ts";
 import { median } from "./statistics.ts";

@@ -1,12 +1,14 @@
-import { EXECUTABLE } from "../scripts/set_up.ts";
-import { deployedEnvironment } from "../tests/support/deployed_environment.ts";
+import { startCommand } from "../testing/command.ts";
+import { EXECUTABLE } from "../testing/set_up.ts";
+import { deployedEnvironment } from "../testing/deployed_environment.ts";
 import { connectKeepAlive } from "./keep_alive.ts";
 import { median } from "./statistics.ts";
+import { freePort } from "../testing/free_port.ts";
 
 /** How long the executable takes until it has answered its first scrape. */
 export interface StartUpResult {
   readonly hypervisor: string;
-  /** Of several starts. */
+  /** The median of several starts. */
   readonly medianMilliseconds: number;
 }
 
@@ -31,13 +33,11 @@ async function startOnce(uri: string): Promise<number> {
   const port = freePort();
   const listen = ["--web.listen-address", `127.0.0.1:${port}`];
   const started = performance.now();
-  const exporter = new Deno.Command(EXECUTABLE, {
-    args: ["--uri", uri, "--log", "-", "--log.level", "error", ...listen],
-    stdin: "null",
-    stdout: "null",
-    stderr: "inherit",
-    env: deployedEnvironment(),
-  }).spawn();
+  const exporter = startCommand(
+    EXECUTABLE,
+    ["--uri", uri, "--log", "-", "--log.level", "error", ...listen],
+    { env: deployedEnvironment() },
+  );
   try {
     while (performance.now() - started < PATIENCE_MILLISECONDS) {
       if (await isAnswered(port)) return performance.now() - started;
@@ -59,9 +59,4 @@ async function isAnswered(port: number): Promise<boolean> {
     if (error instanceof Deno.errors.ConnectionRefused) return false;
     throw error;
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

@@ -1,6 +1,7 @@
+import { startCommand } from "../testing/command.ts";
 import { PHASES } from "../src/metrics/self.ts";
-import { startExporterProcess } from "../tests/real/exporter_process.ts";
-import { deployedEnvironment } from "../tests/support/deployed_environment.ts";
+import { startExporterProcess } from "../testing/exporter_process.ts";
+import { deployedEnvironment } from "../testing/deployed_environment.ts";
 import { connectKeepAlive, type KeepAlive } from "./keep_alive.ts";
 
 /** A running program that scrapes a hypervisor when it is told to. */
@@ -112,12 +113,7 @@ function phasesIn(tail: string): Scrape["phases"] {
 
 /** Starts a baseline. A round is measured by itself. */
 export function startBaselineWay(program: string, name: BaselineName, uri: string): Way {
-  const child = new Deno.Command(program, {
-    args: [name, uri],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
+  const child = startCommand(program, [name, uri], { stdin: "piped", stdout: "piped" });
   const input = child.stdin.getWriter();
   const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const newline = new TextEncoder().encode("\n");

@@ -2,7 +2,7 @@ import { parse } from "yaml";
 import { COLLECTORS } from "../src/metrics/mod.ts";
 import { code, codes, table } from "./markdown.ts";
 import { familiesIn } from "./peer_families.ts";
-import { ROOT } from "./set_up.ts";
+import { ROOT } from "../testing/set_up.ts";
 
 /** An alert as Prometheus reads it. */
 export interface Alert {
@@ -20,7 +20,8 @@ export interface Alert {
 interface RuleFile {
   readonly groups: readonly {
     readonly rules: readonly {
-      readonly alert: string;
+      /** Left out where the rule records what alerts of the file need. */
+      readonly alert?: string;
       readonly expr: string;
       readonly for?: string;
       readonly labels?: Readonly<Record<string, string>>;
@@ -44,14 +45,17 @@ export async function readAlerts(): Promise<readonly Alert[]> {
   const lists = await Promise.all(ALERT_FILES.map(async (file) => {
     const text = await Deno.readTextFile(`${ROOT}/${ALERTS_FOLDER}/${file}`);
     const { groups }: RuleFile = parse(text);
-    return groups.flatMap(({ rules }) => rules).map((rule): Alert => ({
-      name: rule.alert,
-      file,
-      expression: rule.expr,
-      after: rule.for,
-      severity: rule.labels?.["severity"],
-      annotations: rule.annotations ?? {},
-    }));
+    return groups.flatMap(({ rules }) => rules).flatMap(
+      ({ alert, expr, for: after, labels, annotations = {} }): readonly Alert[] =>
+        alert === undefined ? [] : [{
+          name: alert,
+          file,
+          expression: expr,
+          after,
+          severity: labels?.["severity"],
+          annotations,
+        }],
+    );
   }));
   return lists.flat();
 }
@@ -64,6 +68,12 @@ export function switchedOffCollectors(expression: string): readonly string[] {
   ).map(({ name }) => name);
 }
 
+/** How long an expression must hold, in words: `1 minute`, `5 minutes`; another unit stands as it is written. */
+function firesAfter(after: string | undefined): string {
+  if (after === undefined) return "at once";
+  return after === "1m" ? "1 minute" : after.replace(/^(\d+)m$/, "$1 minutes");
+}
+
 /** The table of all alerts in docs/alerts.md. */
 export function alertTable(alerts: readonly Alert[]): string {
   return table(
@@ -71,7 +81,7 @@ export function alertTable(alerts: readonly Alert[]): string {
     alerts.map(({ name, severity = "", after, expression }) => [
       `[${code(name)}](#${name.toLowerCase()})`,
       severity,
-      after === undefined ? "at once" : after.replace(/^(\d+)m$/, "$1 minutes"),
+      firesAfter(after),
       codes(switchedOffCollectors(expression).map((collector) => `--collector.${collector}`)),
     ]),
   );

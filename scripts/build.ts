@@ -1,7 +1,10 @@
-import { main } from "./progress.ts";
-import { buildExecutable, buildNative } from "./set_up.ts";
+import { requireOldGlibc } from "../testing/glibc.ts";
+import { main } from "../testing/progress.ts";
+import { buildExecutable, buildNative, EXECUTABLE } from "../testing/set_up.ts";
 
 await main(async () => {
   await buildNative();
-  if (!Deno.args.includes("--native")) await buildExecutable();
+  if (Deno.args.includes("--native")) return;
+  await buildExecutable();
+  await requireOldGlibc(EXECUTABLE);
 });

@@ -1,5 +1,5 @@
-import { StepError } from "./progress.ts";
-import { ROOT } from "./set_up.ts";
+import { StepError } from "../testing/progress.ts";
+import { ROOT } from "../testing/set_up.ts";
 
 /** Path of the file that the benchmark writes, from the project's folder. */
 export const COSTS_PATH = "docs/collector_costs.json";

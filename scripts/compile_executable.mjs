@@ -71,6 +71,11 @@ function compile(target) {
     "--no-compile-autoload-dotenv",
     // Code is compiled when it runs often, not soon: it costs memory, and a scrape every few seconds needs no speed.
     "--compile-jit-policy=100",
+    // The shim as a file, which the program unpacks itself: the runtime would take a damaged one for its own, and leave
+    // one behind for each version.
+    "--loader=.node:file",
+    // Ends the arguments of the runtime, so that the environment (BUN_OPTIONS) can add none.
+    "--compile-exec-argv=--",
     "--format=esm",
     `--target=${bunTarget}`,
     `--compile-executable-path=${runtime}`,

@@ -1,6 +1,6 @@
+import { type Flag, FLAGS, ONCE_FORMATS } from "../src/config/flags.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "../src/log/line.ts";
 /** Writes the completions of the shells from the table of flags. */
-import { type Flag, FLAGS, ONCE_FORMATS } from "../src/config.ts";
-import { LOG_FORMATS, LOG_LEVELS } from "../src/log.ts";
 
 const PROGRAM = "libvirt_nova_exporter";
 

@@ -1,22 +1,23 @@
 /**
- * Writes what tables of the program know better than anybody: docs/metrics.md, the tables of flags and metrics in
- * README.md, the table of docs/alerts.md, the figures of docs/prometheus.md, and Grafana's dashboards. With `--check` it
- * writes nothing and ends with 1 when one of them differs.
+ * Writes what tables of the program know better than anybody: docs/metrics.md, the tables of README.md, docs/flags.md and
+ * docs/alerts.md, the figures of docs/prometheus.md, and Grafana's dashboards. With `--check` it writes nothing and ends with 1
+ * when one of them differs.
  */
-import { ALL_FLAGS, type Flag } from "../src/config.ts";
-import type { Collector, LabelSet } from "../src/metrics/family.ts";
+import type { Collector } from "../src/metrics/family.ts";
 import { COLLECTORS } from "../src/metrics/mod.ts";
-import type { ParsedFamily } from "../tests/support/parse_page.ts";
+import type { ParsedFamily } from "../testing/parse_page.ts";
 import { alertTable, readAlerts } from "./alerts.ts";
 import { dashboardFiles } from "./dashboards/mod.ts";
 import { readCollectorCosts } from "./collector_costs.ts";
 import { code, formatMarkdown, replacePart, table } from "./markdown.ts";
-import { collectorTable, metricsDocument } from "./metrics_document.ts";
+import { byDefault, metricsDocument } from "./metrics_document.ts";
 import { migrationSection } from "./migration_section.ts";
-import { main, say } from "./progress.ts";
-import { countSeries, samplePage, type SeriesCount } from "./sample_host.ts";
-import { scaleSection } from "./scale_estimate.ts";
-import { ROOT } from "./set_up.ts";
+import { main, say } from "../testing/progress.ts";
+import { countSeries, samplePage } from "../testing/sample_host.ts";
+import { readFleet } from "./fleet_result.ts";
+import { fleetCostsSection, fleetSection } from "./fleet_section.ts";
+import { ROOT } from "../testing/set_up.ts";
+import { ALL_FLAGS, type Flag } from "../src/config/flags.ts";
 
 /** A file and what it should hold. */
 export interface Document {
@@ -26,12 +27,11 @@ export interface Document {
 }
 
 /**
- * What the generated documents should hold; of README.md the parts outside the markers are as they are.
+ * What the generated documents should hold; what is written by hand, outside the markers, is as it is.
  *
- * @throws {StepError} when something that is documented lacks its words, or README.md lacks a marker
+ * @throws {StepError} when something that is documented lacks its words, or a document lacks a marker
  */
 export async function generateDocuments(): Promise<readonly Document[]> {
-  const readme = "README.md";
   const series = await countSeries(COLLECTORS);
   const document = metricsDocument({
     collectors: COLLECTORS,
@@ -40,20 +40,12 @@ export async function generateDocuments(): Promise<readonly Document[]> {
     costs: await readCollectorCosts(),
     migration: migrationSection(),
   });
-  const text = replacePart(
-    replacePart(
-      await Deno.readTextFile(`${ROOT}/${readme}`),
-      "flags",
-      await formatMarkdown(flagTable(ALL_FLAGS)),
-    ),
-    "metrics",
-    await formatMarkdown(readmeMetrics(COLLECTORS, series)),
-  );
   return [
     { path: "docs/metrics.md", text: await formatMarkdown(document) },
-    { path: readme, text },
+    await documentWithPart("README.md", "metrics", collectorSummary(COLLECTORS)),
+    await documentWithPart("docs/flags.md", "flags", flagTable(ALL_FLAGS)),
     await documentWithPart("docs/alerts.md", "alerts", alertTable(await readAlerts())),
-    await documentWithPart("docs/prometheus.md", "scale", await scaleSection()),
+    await prometheusDocument(),
     ...dashboardDocuments(),
   ];
 }
@@ -62,6 +54,21 @@ export async function generateDocuments(): Promise<readonly Document[]> {
 async function documentWithPart(path: string, name: string, part: string): Promise<Document> {
   const text = await Deno.readTextFile(`${ROOT}/${path}`);
   return { path, text: replacePart(text, name, await formatMarkdown(part)) };
+}
+
+/** docs/prometheus.md with what was measured of a fleet. */
+async function prometheusDocument(): Promise<Document> {
+  const path = "docs/prometheus.md";
+  const fleet = await readFleet();
+  const text = replacePart(
+    await Deno.readTextFile(`${ROOT}/${path}`),
+    "fleet",
+    await formatMarkdown(fleetSection(fleet)),
+  );
+  return {
+    path,
+    text: replacePart(text, "fleet-costs", await formatMarkdown(fleetCostsSection(fleet))),
+  };
 }
 
 /** Grafana's dashboards as JSON. */
@@ -90,32 +97,16 @@ export function flagTable(flags: readonly Flag[]): string {
   );
 }
 
-/** README's part on metrics: the families of the collector `seed`, and the collectors in short. */
-export function readmeMetrics(
-  collectors: readonly Collector[],
-  series: ReadonlyMap<string, SeriesCount>,
-): string {
-  const seed = collectors.filter(({ name }) => name === "seed");
-  return `The families that the older exporters had, collector \`seed\`:
-
-${summaryTable(seed)}
-All collectors; [docs/metrics.md](docs/metrics.md) has their families:
-
-${collectorTable(collectors, series, "docs/metrics.md")}`;
-}
-
-/** The families about instances, in short. */
-export function summaryTable(collectors: readonly Collector[]): string {
+/** The collectors in short, with links to their sections. */
+export function collectorSummary(collectors: readonly Collector[]): string {
   return table(
-    ["Family", "Type", "Unit", "One sample for each"],
-    collectors.flatMap(({ families }) =>
-      families.map(({ name, type, unit, labelSet }) => [code(name), type, unit, owner(labelSet)])
-    ),
+    ["Collector", "About", "Default"],
+    collectors.map((collector) => [
+      `[${code(collector.name)}](docs/metrics.md#collector-${collector.name})`,
+      collector.description,
+      byDefault(collector),
+    ]),
   );
-}
-
-function owner(labelSet: LabelSet): string {
-  return labelSet.scope === "instance" || labelSet.scope === "value" ? "instance" : labelSet.device;
 }
 
 /** The families about the exporter itself, from a page on which each of them has a sample. */

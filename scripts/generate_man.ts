@@ -1,5 +1,5 @@
 /** Writes the man page from the table of flags. */
-import { type Flag, FLAG_GROUP_TITLES, type FlagGroup } from "../src/config.ts";
+import { type Flag, FLAG_GROUP_TITLES, type FlagGroup } from "../src/config/flags.ts";
 
 /** What a page tells besides the flags. */
 export interface ManPageOptions {
@@ -27,13 +27,15 @@ exporter needs no privileges but the right to use libvirt's read\\-only socket.
 .PP
 Whatever libvirt does, a page comes within \\fB\\-\\-libvirt.timeout\\fR. What libvirt did not say is left out.
 .SH OPTIONS
-A flag given twice counts as given last, unless its description says that it may be repeated. Values may also be given as
-in \\fB\\-\\-port=9204\\fR.
+If a flag is given twice, the last one counts, unless its description says that it may be repeated. Values may also be given as
+in \\fB\\-\\-port=9204\\fR. A duration is such as 500ms, 2s or 1m30s; a plain number is seconds. Regular expressions are those
+of JavaScript, with the flag u; (?i) at the beginning of one ignores case.
 ${groups.map(groupSection).join("")}\
 .SH FILES
 .TP
 .I /etc/default/libvirt_nova_exporter
-Flags of the systemd service, as in EXPORTER_FLAGS="\\-\\-port 9204".
+Flags of the systemd service, as in EXPORTER_FLAGS="\\-\\-port 9204". systemd takes backslashes and quotes out twice, so
+write four backslashes for one, and a backslash before each double quote around a value with white space.
 .SH SIGNALS
 .TP
 .B SIGTERM\\fR, \\fBSIGINT

@@ -1,5 +1,6 @@
-import { StepError } from "./progress.ts";
-import { ROOT } from "./set_up.ts";
+import { runCommand } from "../testing/command.ts";
+import { StepError } from "../testing/progress.ts";
+import { ROOT } from "../testing/set_up.ts";
 
 /** Text as Markdown shows code. */
 export function code(text: string): string {
@@ -45,17 +46,11 @@ export function replacePart(document: string, name: string, text: string): strin
  * @throws {StepError} when the formatter refuses it
  */
 export async function formatMarkdown(text: string): Promise<string> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--ext=md", "-"],
-    cwd: ROOT,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(text));
-  await writer.close();
-  const { success, stdout, stderr } = await child.output();
-  if (!success) throw new StepError(new TextDecoder().decode(stderr).trimEnd());
-  return new TextDecoder().decode(stdout);
+  const { code, output, errorOutput } = await runCommand(
+    Deno.execPath(),
+    ["fmt", "--ext=md", "-"],
+    { workingDirectory: ROOT, input: text },
+  );
+  if (code !== 0) throw new StepError(errorOutput.trimEnd());
+  return output;
 }

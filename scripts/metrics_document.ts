@@ -1,5 +1,5 @@
 import { DomainCall, HostCall, StatisticsGroup } from "../src/libvirt/hypervisor.ts";
-import { callsOf } from "../src/metrics/calls.ts";
+import { callsOf, needsMonitor } from "../src/metrics/calls.ts";
 import {
   type Collector,
   type Conversion,
@@ -8,12 +8,13 @@ import {
   IDENTITY_NAMES,
   type LabelSet,
 } from "../src/metrics/family.ts";
-import type { ErrorKind, IncompleteReason, Phase } from "../src/metrics/self.ts";
-import type { ParsedFamily } from "../tests/support/parse_page.ts";
+import type { EndReason, ErrorKind, Phase } from "../src/metrics/self.ts";
+import type { ParsedFamily } from "../testing/parse_page.ts";
 import type { CollectorCosts } from "./collector_costs.ts";
 import { describeLabel } from "./label_descriptions.ts";
 import { code, codes, table } from "./markdown.ts";
-import { SAMPLE_PARTS, type SeriesCount } from "./sample_host.ts";
+import { SAMPLE_PARTS, type SeriesCount } from "../testing/sample_host.ts";
+import type { IncompleteReason } from "../src/metrics/findings.ts";
 
 /** What the document is made of. */
 export interface MetricsFacts {
@@ -25,21 +26,6 @@ export interface MetricsFacts {
   readonly costs: CollectorCosts;
   /** The section on other exporters' families. */
   readonly migration: string;
-}
-
-/**
- * Groups of statistics that libvirt answers without a guest's monitor; the shim's `GROUPS_WITHOUT_MONITOR`.
- */
-export const GROUPS_WITHOUT_MONITOR: number = StatisticsGroup.state | StatisticsGroup.interface |
-  StatisticsGroup.perf | StatisticsGroup.memory;
-
-/** Calls about a domain that wait for its monitor or for its job. */
-const DOMAIN_CALLS_WITH_MONITOR = DomainCall.blockCounters | DomainCall.job;
-
-/** Whether what a collector asks for has to wait for a guest's monitor. */
-export function needsMonitor({ groups, domainCalls = 0 }: Collector): boolean {
-  return (groups & ~GROUPS_WITHOUT_MONITOR) !== 0 ||
-    (domainCalls & DOMAIN_CALLS_WITH_MONITOR) !== 0;
 }
 
 /** The labels that flags add to every series of an instance. */
@@ -78,7 +64,8 @@ ${cardinalityNote(collectors, series)}
 - Memory figures of a guest whose balloon driver never told any, or that has none.
 - A disk or interface that the definition does not name. One that was attached a moment ago begins with one of the next
   two pages.
-- A ratio whose divisor is 0.
+- A ratio whose divisor is 0, and a difference that would be less than 0: some guests say for a while that they have more
+  left than they have at all.
 - Anything of an instance that has gone: its series end with the next page. One that is shut off has samples only with
   \`--domain.inactive\`, and only of the collectors ${
     codes(collectors.filter(({ inactive }) => inactive === true).map(({ name }) => name))
@@ -133,6 +120,16 @@ ${
   }
 Names are arbitrary text. They are escaped as the exposition format asks, and otherwise stand as Nova wrote them.
 
+What Nova says stands on the page as Nova wrote it last, which for some labels is not what Nova's own interface shows. The
+labels concerned say so above.
+
+While an instance is rescued, \`vda\` usually is a disk of the rescue. This leaves such disks out:
+
+\`\`\`promql
+rate(libvirt_nova_instance_block_read_bytes_total[5m])
+  unless on (instance, libvirtname, target_device) libvirt_nova_instance_block_info{rescue="true"}
+\`\`\`
+
 ## Where the values come from
 
 A source like \`cpu.time\` is the name of a field of
@@ -161,6 +158,10 @@ name of a collector that is on.
 \`reason\` of \`libvirt_nova_exporter_instances_incomplete\`, why an instance's values are incomplete:
 
 ${definitions(REASONS)}
+\`reason\` of \`libvirt_nova_exporter_instances_ended_total\`, why an instance has ended, as libvirt's event says it. Where
+libvirt sends no events, the family is not on the page or stays at 0:
+
+${definitions(END_REASONS)}
 \`phase\` of \`libvirt_nova_exporter_scrape_phase_duration_seconds\`, the steps of a scrape:
 
 ${definitions(PHASES)}
@@ -181,7 +182,6 @@ ${migration}`;
 export function collectorTable(
   collectors: readonly Collector[],
   series: ReadonlyMap<string, SeriesCount>,
-  link = "",
 ): string {
   return table(
     ["Collector", "About", "Default", "Series per instance", "Per host", "Monitor"],
@@ -189,7 +189,7 @@ export function collectorTable(
       const { name, description } = collector;
       const { perInstance = 0, perHost = 0 } = series.get(name) ?? {};
       return [
-        `[${code(name)}](${link}#collector-${name})`,
+        `[${code(name)}](#collector-${name})`,
         description,
         byDefault(collector),
         perInstance === 0 ? "" : String(perInstance),
@@ -223,7 +223,8 @@ function cardinalityNote(
   return `the sample has most with ${dearest.join(", ")}.`;
 }
 
-function byDefault(collector: Collector): string {
+/** Whether a collector is on when no flag says otherwise. */
+export function byDefault(collector: Collector): string {
   if (collector.byDefault === undefined) return "always on";
   return collector.byDefault ? "on" : "off";
 }
@@ -244,6 +245,7 @@ function labelNames(collectors: readonly Collector[]): readonly string[] {
 
 function collectorSection(collector: Collector, { series, costs }: MetricsFacts): string {
   const { name, description, families, hostFamilies = [] } = collector;
+  const file = `src/metrics/collectors/${name}.ts`;
   const switches = collector.byDefault === undefined
     ? "It cannot be switched off."
     : `Switch: ${code(`--${collector.byDefault ? "no-" : ""}collector.${name}`)}.`;
@@ -251,7 +253,7 @@ function collectorSection(collector: Collector, { series, costs }: MetricsFacts)
 
 ${capitalize(description)}. **${capitalize(byDefault(collector))}${
     collector.byDefault === undefined ? "" : " by default"
-  }.** ${switches}
+  }.** ${switches} Its families are rows of [${code(file)}](../${file}).
 
 ${
     table(["What it asks of libvirt, and costs", ""], [
@@ -367,7 +369,23 @@ const REASONS: Readonly<Record<IncompleteReason, string>> = {
     "not asked, because too many calls were unanswered already (`--libvirt.max-abandoned`) or the time was over",
   quarantined: "not asked, because an earlier call about it is still unanswered",
   late: "it did not answer in time",
+  locked:
+    "libvirt's list is late, and so is its answer about this instance: it holds the instance's lock, as while it ends a guest that hangs, or runs a hook",
+  suspended:
+    "its vhost-user interfaces are not asked for some minutes, because the virtual switch was late; all the rest is there, and `libvirt_nova_instance_scrape_success` is 1",
   unread: "not on the page yet, because there was no time to read its definition",
+};
+
+const END_REASONS: Readonly<Record<EndReason, string>> = {
+  shutdown: "the guest has shut itself down, perhaps because it was asked to",
+  destroyed: "somebody has ended it, as Nova does to stop, delete or hard reboot a server",
+  crashed: "the guest has crashed, and libvirt has ended it for that",
+  migrated: "it has moved to another host",
+  saved: "its memory was written to a file, and it goes on from there when it is started",
+  failed:
+    "its QEMU was killed or has died, as when the host had no memory left, or it did not arrive by migration",
+  "from_snapshot": "it went back to a snapshot of a time when it did not run",
+  unknown: "libvirt gave a reason that the exporter does not know",
 };
 
 const PHASES: Readonly<Record<Phase, string>> = {

@@ -15,7 +15,7 @@ function peerSection({ name, rules, labels, families }: PeerExporter): string {
   const file = rules === undefined
     ? "All its families are still there, in the collector \`seed\`."
     : `Recording rules:
-[contrib/prometheus/recording_rules/${rules}](../contrib/prometheus/recording_rules/${rules}).`;
+[contrib/prometheus/migration_rules/${rules}](../contrib/prometheus/migration_rules/${rules}).`;
   return `### From ${name}
 
 ${file}

@@ -4,14 +4,16 @@
  */
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { ALL_FLAGS } from "../src/config.ts";
+import manifest from "../package.json" with { type: "json" };
 import { VERSION } from "../src/version.ts";
 import { CROSS_TARGETS, crossBuild } from "./cross_build.ts";
 import { bashCompletion, fishCompletion, zshCompletion } from "./generate_completion.ts";
 import { manPage } from "./generate_man.ts";
 import { billOfMaterials } from "./generate_sbom.ts";
-import { main, say, step, StepError } from "./progress.ts";
-import { buildExecutable, buildNative, EXECUTABLE, isInstalled, ROOT } from "./set_up.ts";
+import { OLDEST_GLIBC, requireOldGlibc } from "../testing/glibc.ts";
+import { main, say, step, StepError } from "../testing/progress.ts";
+import { buildExecutable, buildNative, EXECUTABLE, isInstalled, ROOT } from "../testing/set_up.ts";
+import { ALL_FLAGS } from "../src/config/flags.ts";
 
 /** What tools of Debian and RPM call the architectures, by what Deno does. */
 export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map([
@@ -32,8 +34,6 @@ export interface PackageOptions {
   readonly version: string;
   readonly architecture: Architecture;
   readonly executable: string;
-  /** The shim that is inside the executable: it decides which version of the C library is needed. */
-  readonly addon: string;
   /** Where the packages go. */
   readonly outputFolder: string;
 }
@@ -43,7 +43,6 @@ export type PackageFormat = "deb" | "rpm";
 
 const NFPM_VERSION = "2.43.0";
 const TOOLS = `${ROOT}/.cache/bin`;
-const ADDON = `${ROOT}/native/libvirt_nova_native.node`;
 
 /**
  * Makes one package of an executable.
@@ -79,7 +78,8 @@ export async function buildPackage(
       env: {
         ARCHITECTURE: architecture.debian,
         EXECUTABLE: executable,
-        GLIBC: await requiredGlibc(options.addon),
+        HOMEPAGE: manifest.homepage,
+        GLIBC: OLDEST_GLIBC,
         SOURCE_DATE_EPOCH: `${epochSeconds}`,
         STAGE: stage,
         VERSION: version,
@@ -205,18 +205,6 @@ function compress(bytes: Uint8Array): Uint8Array {
   return gzipSync(bytes, { level: 9 });
 }
 
-/**
- * The version of the GNU C library that a program needs, such as `2.34`: the newest one among those that its symbols name.
- *
- * @throws {StepError} when it names none
- */
-async function requiredGlibc(path: string): Promise<string> {
-  const text = new TextDecoder("latin1").decode(await Deno.readFile(path));
-  const minors = Array.from(text.matchAll(/GLIBC_2\.(\d+)\b/g), ([, minor]) => Number(minor));
-  if (minors.length > 0) return `2.${Math.max(...minors)}`;
-  throw new StepError(`The shim "${path}" needs no GNU C library: build it for one`);
-}
-
 /** Builds the packager once; the machine's Go does it from source. */
 async function ensureNfpm(): Promise<string> {
   const program = `${TOOLS}/nfpm-${NFPM_VERSION}`;
@@ -273,24 +261,24 @@ async function packageHere(build: boolean, outputFolder: string): Promise<readon
     await buildNative();
     await buildExecutable();
   }
-  return await packageAll(architecture, EXECUTABLE, ADDON, outputFolder);
+  return await packageAll(architecture, EXECUTABLE, outputFolder);
 }
 
 /** Builds for another system, and packages what has a Debian or an RPM to it; Alpine has the executable alone. */
 async function packageFor(target: string): Promise<readonly string[]> {
-  const { executable, addon, folder } = await crossBuild(target);
+  const { executable, folder } = await crossBuild(target);
   const architecture = target === "linux-arm64" ? ARCHITECTURES.get("aarch64") : undefined;
   if (architecture === undefined) return [executable];
-  return await packageAll(architecture, executable, addon, folder);
+  return await packageAll(architecture, executable, folder);
 }
 
 async function packageAll(
   architecture: Architecture,
   executable: string,
-  addon: string,
   outputFolder: string,
 ): Promise<readonly string[]> {
-  const options = { version: VERSION, architecture, executable, addon, outputFolder };
+  await requireOldGlibc(executable);
+  const options = { version: VERSION, architecture, executable, outputFolder };
   const packages = [await buildPackage("deb", options), await buildPackage("rpm", options)];
   const sbom = `${outputFolder}/libvirt_nova_exporter.cdx.json`;
   await Deno.writeTextFile(sbom, await buildSbom(architecture));

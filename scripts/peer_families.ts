@@ -18,7 +18,7 @@ export interface PeerFamily {
 export interface PeerExporter {
   /** What it is called. */
   readonly name: string;
-  /** The file in contrib/prometheus/recording_rules/ that has its names; undefined when none is needed. */
+  /** The file in contrib/prometheus/migration_rules/ that has its names; undefined when none is needed. */
   readonly rules: string | undefined;
   /** What its labels correspond to: its label, and ours. */
   readonly labels: readonly (readonly [theirs: string, ours: string])[];
@@ -145,6 +145,12 @@ const inovex: PeerExporter = {
       ["usable_bytes", "memory_usable_bytes"],
       ["rss_bytes", "memory_resident_bytes"],
       ["actual_balloon_bytes", "memory_current_bytes", "theirs never has samples"],
+      ["current_balloon_bytes", "memory_current_bytes"],
+      ["maximum_bytes", "memory_maximum_bytes"],
+      ["disk_caches_bytes", "memory_disk_caches_bytes"],
+      ["hugetlb_pgalloc_total", "memory_hugetlb_allocations_total", PAGING],
+      ["hugetlb_pgfail_total", "memory_hugetlb_allocation_failures_total", PAGING],
+      ["last_update_timestamp_seconds", "memory_last_update_timestamp_seconds"],
       ["major_fault_total", "memory_major_faults_total", PAGING],
       ["minor_fault_total", "memory_minor_faults_total", PAGING],
       [

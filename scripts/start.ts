@@ -1,9 +1,9 @@
 /**
- * Sets up, builds, and serves the demo hypervisor. Arguments go to the exporter, after the demo's own:
- * `npm start -- --port 9200`.
+ * Sets up, builds, and serves the demo hypervisor, from the source, since the executable knows no demo. Arguments go to the
+ * exporter, after the demo's own: `npm start -- --port 9200`.
  */
-import { main, say, StepError } from "./progress.ts";
-import { EXECUTABLE, ROOT, setUp } from "./set_up.ts";
+import { main, say, StepError } from "../testing/progress.ts";
+import { ROOT, setUpFor } from "../testing/set_up.ts";
 
 const DEMO = `${ROOT}/contrib/demo/hypervisor.xml`;
 const DEFAULT_PORT = 9100;
@@ -12,10 +12,15 @@ const PORTS_TO_TRY = 20;
 const START_PATIENCE_MILLISECONDS = 10_000;
 
 await main(async () => {
-  await setUp();
+  // Whoever only wants to look need not wait for a linker.
+  await setUpFor("executable", "quick");
   const own = Deno.args.some((argument) => /^--(port|web\.listen-address)\b/.test(argument));
   const port = own ? undefined : findFreePort();
   const args = [
+    "run",
+    "--no-check",
+    "-A",
+    `${ROOT}/scripts/demo.ts`,
     "--uri",
     `test://${encodeURI(DEMO)}`,
     "--log",
@@ -23,7 +28,7 @@ await main(async () => {
     ...(port === undefined ? [] : ["--port", `${port}`]),
     ...Deno.args,
   ];
-  const exporter = new Deno.Command(EXECUTABLE, { args, stdin: "null" }).spawn();
+  const exporter = new Deno.Command(Deno.execPath(), { args, stdin: "null" }).spawn();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     // A terminal's Ctrl-C reaches the exporter by itself as well; a second signal would cut its end short.
     Deno.addSignalListener(signal, () => {
@@ -52,7 +57,8 @@ function findFreePort(): number {
 }
 
 async function tellWhenReady(port: number, ended: AbortSignal): Promise<void> {
-  const address = `http://localhost:${port}/metrics`;
+  const site = `http://localhost:${port}/`;
+  const address = `${site}metrics`;
   const patience = Date.now() + START_PATIENCE_MILLISECONDS;
   while (Date.now() < patience && !ended.aborted) {
     const isReady = await fetch(address).then((response) => response.text()).then(
@@ -61,7 +67,7 @@ async function tellWhenReady(port: number, ended: AbortSignal): Promise<void> {
     );
     if (isReady) {
       say(`
-Serving a demo hypervisor at ${address} (Ctrl-C ends it). Try next:
+Serving a demo hypervisor. Open ${site} in a browser (Ctrl-C ends it). Try next:
   curl -s ${address} | grep cpu_time
   curl -s ${address} | grep 'novaproject="webshop"'
   dist/libvirt_nova_exporter --help

@@ -1,79 +1,96 @@
 /**
- * Sets up and runs all tests: those of the shim, of each module, of the executable, and against a real libvirtd with
- * QEMU guests and a real Prometheus. Names of test files as arguments run only those.
+ * Runs tests, and sets up what they need first: those of the shim, of each module, of the executable, and against a real
+ * libvirtd with QEMU guests and a real Prometheus. Names of test files or folders as arguments run only those; `--unit` runs those that
+ * need nothing but npm packages.
  */
-import { main, print, say, StepError } from "./progress.ts";
-import { ROOT, setUp } from "./set_up.ts";
-import { ensureDebianPackages } from "../tests/real/packages.ts";
+import { ensureDebianPackages, REQUIRED_PACKAGES } from "../testing/packages.ts";
+import { filesBelow } from "./files_below.ts";
+import { needsOf, requiredBuild } from "./test_needs.ts";
+import { ROOT, setUpFor } from "../testing/set_up.ts";
+import { main, print, say, StepError } from "../testing/progress.ts";
+import { type Counts, NO_TESTS, runCargoTests, runDenoTests, slowest } from "./test_runs.ts";
 
-interface Counts {
-  readonly passed: number;
-  readonly failed: number;
-}
+const SLOWEST = 20;
 
 await main(async () => {
-  await setUp();
-  const packages = await ensureDebianPackages();
-  if (!packages.available) {
-    if (Deno.env.get("CI") === "true") throw new StepError(packages.reason);
-    say(`Leaving out the tests against a real libvirtd, QEMU and Prometheus: ${packages.reason}`);
+  const files = Deno.args.filter((argument) => !argument.startsWith("-"));
+  const flags = Deno.args.filter((argument) => argument.startsWith("-"));
+  const unknown = flags.find((flag) => flag !== "--unit");
+  if (unknown !== undefined) {
+    throw new StepError(`Flag "${unknown}" is none of these tests: --unit`);
   }
-  const runs = Deno.args.length > 0 ? [await denoTests(Deno.args)] : [
-    await cargoTests(),
-    await denoTests(await testFiles(`${ROOT}/tests`)),
-    ...(packages.available ? [await denoTests(await testFiles(`${ROOT}/tests/real`))] : []),
-  ];
-  const passed = runs.reduce((sum, counts) => sum + counts.passed, 0);
-  const failed = runs.reduce((sum, counts) => sum + counts.failed, 0);
-  print(`\n${passed} passed, ${failed} failed`);
-  return failed === 0 && passed > 0 ? 0 : 1;
+  const runs = files.length > 0
+    ? await runFiles((await Promise.all(files.map(namedFiles))).flat())
+    : flags.length > 0
+    ? [await runDenoTests((await sortFiles()).unit)]
+    : await runAll();
+  const all = runs.reduce(add, NO_TESTS);
+  if (all.tests.length > SLOWEST) {
+    print(`\nThe slowest ${SLOWEST} tests:`);
+    for (const { seconds, name } of slowest(all.tests, SLOWEST)) {
+      print(`${seconds.toFixed(1).padStart(7)} s  ${name}`);
+    }
+  }
+  print(`\n${all.passed} passed, ${all.failed} failed`);
+  return all.failed === 0 && all.passed > 0 ? 0 : 1;
 });
 
-async function testFiles(folder: string): Promise<string[]> {
-  const files: string[] = [];
-  for await (const entry of Deno.readDir(folder)) {
-    if (entry.name.endsWith("_test.ts")) files.push(`${folder}/${entry.name}`);
+/** All tests. Those that need nothing come before anything is built, which shows that they need nothing. */
+async function runAll(): Promise<readonly Counts[]> {
+  const { unit, others, real } = await sortFiles();
+  const packages = await ensureDebianPackages(REQUIRED_PACKAGES);
+  if (!packages.available) {
+    say(`Leaving out the tests against a real libvirtd, QEMU and Prometheus: ${packages.reason}`);
   }
-  return files.sort();
+  const unitTests = await runDenoTests(unit);
+  await setUpFor("executable");
+  return [
+    unitTests,
+    await runCargoTests(),
+    await runDenoTests(others),
+    ...(packages.available ? [await runDenoTests(real)] : []),
+  ];
 }
 
-function cargoTests(): Promise<Counts> {
-  return run(
-    ["cargo", "test", "--release", "--locked", "--quiet", "--lib"],
-    `${ROOT}/native`,
-    /^test result: \S+ (\d+) passed; (\d+) failed/m,
-  );
+/** Some test files, when what they need has been built. */
+async function runFiles(files: readonly string[]): Promise<readonly Counts[]> {
+  await setUpFor(requiredBuild([...(await needsOf(files)).values()]));
+  return [await runDenoTests(files)];
 }
 
-function denoTests(files: readonly string[]): Promise<Counts> {
-  // Types are checked by `npm run check`.
-  const command = [Deno.execPath(), "test", "--no-check", "-A", ...files] as const;
-  return run(command, ROOT, /^\S+ \| (\d+) passed.* \| (\d+) failed/m);
+interface SortedFiles {
+  /** Those that need nothing but npm packages. */
+  readonly unit: readonly string[];
+  /** Those with real guests, a real Prometheus, a real browser. */
+  readonly real: readonly string[];
+  readonly others: readonly string[];
 }
 
-/** Runs a test program, shows its output, and reads the counts of its closing line. */
-async function run(
-  [program, ...args]: readonly [string, ...string[]],
-  cwd: string,
-  closing: RegExp,
-): Promise<Counts> {
-  const child = new Deno.Command(program, {
-    args,
-    cwd,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "piped",
-  }).spawn();
-  const decoder = new TextDecoder();
-  let output = "";
-  for await (const chunk of child.stdout) {
-    await Deno.stdout.write(chunk);
-    output += decoder.decode(chunk, { stream: true });
+async function sortFiles(): Promise<SortedFiles> {
+  const needs = await needsOf(await filesBelow(`${ROOT}/tests`, "_test.ts"));
+  const sorted = { unit: [] as string[], real: [] as string[], others: [] as string[] };
+  for (const [file, { build, usesSystem }] of needs) {
+    if (file.startsWith(`${ROOT}/tests/real/`)) sorted.real.push(file);
+    else if (build === "nothing" && !usesSystem) sorted.unit.push(file);
+    // They have a command of their own.
+    else if (!file.startsWith(`${ROOT}/tests/musl/`)) sorted.others.push(file);
   }
-  const { success } = await child.status;
-  const match = closing.exec(output);
-  if (match === null) return { passed: 0, failed: 1 };
-  const [passed, failed] = [Number(match[1]), Number(match[2])];
-  // A program that fails without a failed test (a leak, a broken file) has failed all the same.
-  return { passed, failed: success || failed > 0 ? failed : 1 };
+  return sorted;
+}
+
+/** The test files that an argument names: one, or all of a folder. */
+async function namedFiles(name: string): Promise<readonly string[]> {
+  const path = await Deno.realPath(name).catch(() => undefined);
+  if (path === undefined) {
+    throw new StepError(`There is no test file "${name}": name one, such as tests/log_test.ts`);
+  }
+  return (await Deno.stat(path)).isDirectory ? await filesBelow(path, "_test.ts") : [path];
+}
+
+function add(one: Counts, other: Counts): Counts {
+  return {
+    passed: one.passed + other.passed,
+    failed: one.failed + other.failed,
+    tests: [...one.tests, ...other.tests],
+  };
 }

@@ -38,6 +38,7 @@ import {
   type Threshold,
   ThresholdsConfigBuilder,
   ThresholdsMode,
+  VariableHide,
   type VariableModel,
   VariableRefresh,
   VariableSort,
@@ -47,8 +48,14 @@ import { PanelBuilder as StatBuilder } from "@grafana/grafana-foundation-sdk/sta
 import { PanelBuilder as TableBuilder } from "@grafana/grafana-foundation-sdk/table";
 import { PanelBuilder as TimeSeriesBuilder } from "@grafana/grafana-foundation-sdk/timeseries";
 
-/** What tells an instance from others, with its host. */
-export const OWNER = "instance, libvirtname, novaname, novaproject";
+/**
+ * What tells an instance on its host from others. Its name and UUID do not stand here: while it migrates it is on two
+ * hosts.
+ */
+export const KEY = "job, instance, libvirtname";
+
+/** The same, with the names that are shown. */
+export const OWNER = `${KEY}, novaname, novaproject`;
 
 /** What an instance is called in a legend. */
 export const INSTANCE_LEGEND = "{{novaname}} ({{libvirtname}})";
@@ -60,6 +67,18 @@ export const INSTANCE_COLUMNS: Readonly<Record<string, string>> = {
   novaproject: "Project",
   instance: "Host",
 };
+
+/**
+ * Gives the series of instances their UUID, by which a click on them leads to the right one: two cells of Nova may have
+ * given the same libvirt name.
+ *
+ * @param expression PromQL, whose series have the labels of {@link OWNER}
+ * @param selector which instances it can be about, as matchers of PromQL
+ */
+export function withUuid(expression: string, selector: string): string {
+  return `(${expression}) * on (${KEY}) group_left (uuid) ` +
+    `group by (${KEY}, uuid) (libvirt_nova_instance_info{${selector}})`;
+}
 
 /** Where every panel gets its data: the Prometheus that is chosen on the dashboard. */
 const SOURCE: DataSourceRef = { type: "prometheus", uid: "${datasource}" };
@@ -79,9 +98,11 @@ export interface Query {
   readonly legend: string;
   /** In a stacked graph: a line of its own, such as the whole that the others are parts of. */
   readonly apart?: boolean;
+  /** Grafana's id of its unit as a column of a table. */
+  readonly unit?: string;
 }
 
-/** A panel before it is one. */
+/** What a panel shows. */
 export interface PanelOptions {
   readonly title: string;
   /** What it shows, what it means, and which collector it needs if that is off by default. */
@@ -89,23 +110,30 @@ export interface PanelOptions {
   /** Grafana's id of the unit, such as `bytes`, `Bps`, `percentunit`, `s`. */
   readonly unit: string;
   readonly queries: readonly Query[];
-  /** Columns of 24. */
-  readonly span: number;
+  /** Its width, in columns of which a row has 24; half of them for a graph, all for a table, and 4 for a figure, when left out. */
+  readonly span?: number;
   /** Values from which on it is orange, and red. */
   readonly limits?: readonly [warning: number, critical: number];
 }
 
-/** What a graph may have beyond. */
-export interface GraphOptions extends PanelOptions {
+/** What a graph shows, but for its queries. */
+interface GraphSettings extends Omit<PanelOptions, "queries"> {
   /** Whether series are laid on top of each other; only for parts of a whole. */
   readonly stacked?: boolean;
-  /** Whether a click on a line leads to the instance; its series have the label `libvirtname`. */
-  readonly ofInstances?: boolean;
   /** The upper end of the axis; that of the data when left out. */
   readonly maximum?: number;
 }
 
-/** What a figure may have beyond. */
+/** What a graph shows. */
+export type GraphOptions =
+  & GraphSettings
+  & (
+    | { readonly queries: readonly Query[] }
+    /** PromQL with a line for each instance, a click on which leads there; its series have the label `uuid`. */
+    | { readonly instances: string }
+  );
+
+/** What a figure shows. */
 export interface FigureOptions extends PanelOptions {
   /** Words for values. */
   readonly words?: Readonly<Record<string, { readonly text: string; readonly color: string }>>;
@@ -113,8 +141,6 @@ export interface FigureOptions extends PanelOptions {
 
 /** A table: one row for each set of labels, one column for each query. */
 export interface TableOptions extends Omit<PanelOptions, "unit" | "limits"> {
-  /** Units of the columns by their query's legend. */
-  readonly units: Readonly<Record<string, string>>;
   /** Labels that are columns, with their titles; others are hidden. */
   readonly labels: Readonly<Record<string, string>>;
   /** Labels that the queries have and that are hidden. */
@@ -129,7 +155,7 @@ export interface Section {
   readonly panels: readonly Builder<Panel>[];
 }
 
-/** A dashboard before it is one. */
+/** What a dashboard has. */
 export interface DashboardOptions {
   readonly uid: string;
   readonly title: string;
@@ -154,13 +180,16 @@ function thresholds([warning, critical]: readonly [number, number]): ThresholdsC
 function instanceLink(): DashboardLinkBuilder {
   return new DashboardLinkBuilder("Show this instance").url(
     `/d/${INSTANCE_UID}?var-datasource=\${datasource}` +
-      "&var-libvirtname=${__field.labels.libvirtname}&${__url_time_range}",
+      "&var-uuid=${__field.labels.uuid}&${__url_time_range}",
   );
 }
 
 /** A graph over time. */
 export function graph(options: GraphOptions): Builder<Panel> {
-  const { title, description, unit, queries, span, limits, maximum } = options;
+  const { title, description, unit, span = 12, limits, maximum } = options;
+  const queries: readonly Query[] = "instances" in options
+    ? [{ expression: options.instances, legend: INSTANCE_LEGEND }]
+    : options.queries;
   const panel = new TimeSeriesBuilder()
     .title(title)
     .description(description)
@@ -205,13 +234,13 @@ export function graph(options: GraphOptions): Builder<Panel> {
     );
   }
   if (maximum !== undefined) panel.max(maximum);
-  if (options.ofInstances) panel.dataLinks([instanceLink()]);
+  if ("instances" in options) panel.dataLinks([instanceLink()]);
   return panel;
 }
 
 /** A single figure for each series, as of now. */
 export function figure(options: FigureOptions): Builder<Panel> {
-  const { title, description, unit, queries, span, limits, words } = options;
+  const { title, description, unit, queries, span = 4, limits, words } = options;
   const panel = new StatBuilder()
     .title(title)
     .description(description)
@@ -248,7 +277,7 @@ export function figure(options: FigureOptions): Builder<Panel> {
 
 /** A table of the present. */
 export function table(options: TableOptions): Builder<Panel> {
-  const { title, description, queries, span, units, labels, hidden = [], sortedBy } = options;
+  const { title, description, queries, span = 24, labels, hidden = [], sortedBy } = options;
   const isSingle = queries.length === 1;
   /** What Grafana calls a query's values before they are renamed. */
   const column = (index: number): string => isSingle ? "Value" : `Value #${LETTERS.charAt(index)}`;
@@ -283,8 +312,8 @@ export function table(options: TableOptions): Builder<Panel> {
         renameByName: { ...labels, ...titles },
       },
     });
-  for (const [legend, unit] of Object.entries(units)) {
-    panel.overrideByName(legend, [{ id: "unit", value: unit }]);
+  for (const { legend, unit } of queries) {
+    if (unit !== undefined) panel.overrideByName(legend, [{ id: "unit", value: unit }]);
   }
   if (sortedBy !== undefined) {
     panel.sortBy([new TableSortByFieldStateBuilder().displayName(sortedBy).desc(true)]);
@@ -297,32 +326,93 @@ export function sourceVariable(): Builder<VariableModel> {
   return new DatasourceVariableBuilder("datasource").label("Prometheus").type("prometheus");
 }
 
-/** The values of a label, of which one, several, or several with the choice of all may be chosen. */
+/** How many of a variable's values may be chosen; `all`: several, or all that there are. */
+export type Choice = "one" | "several" | "all";
+
+/** What can be chosen by a variable. */
+interface VariableOptions {
+  readonly query: string;
+  readonly choice: Choice;
+  /** Where the text that is shown and the value stand in what the query gives; everything is both when left out. */
+  readonly regex?: RegExp;
+  readonly hidden?: boolean;
+}
+
+function queryVariable(
+  name: string,
+  title: string,
+  { query, choice, regex, hidden = false }: VariableOptions,
+): QueryVariableBuilder {
+  const variable = new QueryVariableBuilder(name)
+    .label(title)
+    .datasource(SOURCE)
+    .query({ query, refId: "StandardVariableQuery" })
+    .definition(query)
+    .refresh(VariableRefresh.OnTimeRangeChanged)
+    .sort(VariableSort.NaturalAsc)
+    .multi(choice !== "one")
+    .includeAll(choice === "all");
+  if (regex !== undefined) variable.regex(String(regex));
+  if (hidden) variable.hide(VariableHide.HideVariable);
+  return choice === "all"
+    ? variable.current({ selected: true, text: "All", value: "$__all" })
+    : variable;
+}
+
+/** The values of a label. */
 export interface LabelChoice {
   readonly series: string;
-  readonly label: string;
-  readonly choice: "one" | "several" | "all";
+  /** One whose values have neither quotes nor line feeds: Grafana puts them into a query as they are. */
+  readonly label: "instance" | "libvirtname";
+  readonly choice: Choice;
+  /** What "all" stands for; a list of all values when left out, which is good for few. */
+  readonly all?: string;
+  /** Whether it follows from other variables and is not for choosing. */
+  readonly hidden?: boolean;
 }
 
 /** A variable with the values that a label has. */
 export function labelVariable(
   name: string,
   title: string,
-  { series, label, choice }: LabelChoice,
+  { series, label, choice, all, hidden = false }: LabelChoice,
 ): Builder<VariableModel> {
-  const text = `label_values(${series}, ${label})`;
-  const variable = new QueryVariableBuilder(name)
-    .label(title)
-    .datasource(SOURCE)
-    .query({ query: text, refId: "StandardVariableQuery" })
-    .definition(text)
-    .refresh(VariableRefresh.OnTimeRangeChanged)
-    .sort(VariableSort.NaturalAsc)
-    .multi(choice !== "one")
-    .includeAll(choice === "all");
-  return choice === "all"
-    ? variable.allValue(".*").current({ selected: true, text: "All", value: "$__all" })
-    : variable;
+  const query = `label_values(${series}, ${label})`;
+  const variable = queryVariable(name, title, { query, choice, hidden });
+  return all === undefined ? variable : variable.allValue(all);
+}
+
+/** Ids, shown with names. */
+export interface IdentifierChoice {
+  /** Selector of libvirt_nova_instance_info, without braces. */
+  readonly selector: string;
+  readonly label: "project_id" | "uuid";
+  /** The labels that are shown. */
+  readonly names: readonly string[];
+  readonly choice: Choice;
+}
+
+/**
+ * A variable whose values are ids. Names are shown and never get into a query: Grafana does not escape the quotes and
+ * line feeds that they may have, and two projects or instances may have the same. Of an id with several names, that
+ * is shown which most instances carry.
+ */
+export function identifierVariable(
+  name: string,
+  title: string,
+  { selector, label, names, choice }: IdentifierChoice,
+): Builder<VariableModel> {
+  const quoted = names.map((one) => `"${one}"`).join(", ");
+  // Of both ends of the range, so that most instances can be chosen that have ended in it; all that it has would be
+  // millions of samples. "shown" comes behind "project_id" and before "uuid", for Prometheus sorts labels by name.
+  const info = `libvirt_nova_instance_info{${selector}}`;
+  const query = `query_result(topk by (${label}) (1, count by (${label}, shown) (label_join(` +
+    `(${info} or ${info} offset $__range), "shown", " / ", ${quoted}))))`;
+  const regex = label === "project_id"
+    ? /\{project_id="(?<value>[^"]*)",shown="(?<text>[\s\S]*)"\} /
+    : /\{shown="(?<text>[\s\S]*)",uuid="(?<value>[^"]*)"\} /;
+  const variable = queryVariable(name, title, { query, choice, regex });
+  return choice === "all" ? variable.allValue(".*") : variable;
 }
 
 /** A dashboard with its rows, and links to the others. */

@@ -69,8 +69,11 @@ impl Connection {
     /// Connects to `uri`.
     pub fn open(library: &'static Library, uri: &str) -> Result<Self, String> {
         let name = CString::new(uri).map_err(|error| error.to_string())?;
-        // SAFETY: the name is NUL-terminated.
-        let pointer = unsafe { (library.api.virConnectOpenReadOnly)(name.as_ptr()) };
+        let login = ptr::null_mut();
+        // SAFETY: the name is NUL-terminated; libvirt takes no login for one that nobody can give.
+        let pointer = unsafe {
+            (library.api.virConnectOpenAuth)(name.as_ptr(), login, bindings::VIR_CONNECT_RO)
+        };
         match NonNull::new(pointer) {
             Some(pointer) => Ok(Self { library, pointer }),
             None => Err(format!("Cannot connect to \"{uri}\": {}", library.last_error())),
