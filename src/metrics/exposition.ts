@@ -61,12 +61,13 @@ export function* renderCollectors(
 ): Generator<string> {
   let text = "";
   for (const { family, rows, valueOf } of instanceFamilies(collectors, snapshot, texts)) {
-    let header = renderHeader(family, format);
+    let hasHeader = false;
     for (const row of rows) {
       const value = valueOf(row);
       if (value === undefined) continue;
-      text += `${header}${family.name}{${row.labels}} ${renderValue(value)}\n`;
-      header = "";
+      if (!hasHeader) text += renderHeader(family, format);
+      hasHeader = true;
+      text += `${family.name}{${row.labels}} ${renderValue(value)}\n`;
       if (text.length < TEXT_LENGTH) continue;
       yield text;
       text = "";
