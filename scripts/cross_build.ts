@@ -4,6 +4,7 @@
  * its source, by the Rust of Debian's unstable distribution in a folder.
  */
 import { cacheFolder } from "../testing/cache.ts";
+import { runCommand } from "../testing/command.ts";
 import { ensureDebian, enterRoot } from "../testing/debian.ts";
 import { OLDEST_GLIBC } from "../testing/glibc.ts";
 import { step, StepError } from "../testing/progress.ts";
@@ -78,13 +79,9 @@ async function buildShim(target: CrossTarget): Promise<string> {
 
 async function hasStandardLibrary({ rustTarget }: CrossTarget): Promise<boolean> {
   if (!await isInstalled("rustc")) return false;
-  const { success, stdout } = await new Deno.Command("rustc", {
-    args: ["--print=target-libdir", `--target=${rustTarget}`],
-    stdin: "null",
-    stderr: "null",
-  }).output();
-  const folder = new TextDecoder().decode(stdout).trim();
-  return success && await Deno.stat(folder).then(() => true, () => false);
+  const args = ["--print=target-libdir", `--target=${rustTarget}`];
+  const { code, output } = await runCommand("rustc", args);
+  return code === 0 && await Deno.stat(output.trim()).then(() => true, () => false);
 }
 
 /** Where things are for whoever runs cargo. */

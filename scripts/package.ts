@@ -10,6 +10,7 @@ import { CROSS_TARGETS, crossBuild } from "./cross_build.ts";
 import { bashCompletion, fishCompletion, zshCompletion } from "./generate_completion.ts";
 import { manPage } from "./generate_man.ts";
 import { billOfMaterials } from "./generate_sbom.ts";
+import { runCommand } from "../testing/command.ts";
 import { OLDEST_GLIBC, requireOldGlibc } from "../testing/glibc.ts";
 import { main, say, step, StepError } from "../testing/progress.ts";
 import { buildExecutable, buildNative, EXECUTABLE, isInstalled, ROOT } from "../testing/set_up.ts";
@@ -145,7 +146,9 @@ export async function sourceDateEpoch(): Promise<number> {
       `Invalid value "${given}" for SOURCE_DATE_EPOCH: give whole seconds since 1970`,
     );
   }
-  const committed = await output("git", ["log", "-1", "--format=%ct"]).catch(() => "");
+  // In a container the checkout may be another user's, which git refuses unless it is told.
+  const trust = ["-c", `safe.directory=${ROOT}`];
+  const committed = await output("git", [...trust, "log", "-1", "--format=%ct"]).catch(() => "");
   if (/^\d+$/.test(committed.trim())) return Number(committed);
   const { mtime } = await Deno.stat(`${ROOT}/package.json`);
   return Math.floor((mtime?.getTime() ?? 0) / 1_000);
@@ -223,17 +226,14 @@ async function ensureNfpm(): Promise<string> {
   return program;
 }
 
+/** npm and cargo may have to load what they list. */
+const COMMAND_BOUND_MILLISECONDS = 600_000;
+
 async function output(program: string, args: readonly string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, {
-    args: [...args],
-    cwd: ROOT,
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  if (!success) {
-    throw new StepError(`${decoder.decode(stderr).trimEnd()}\n${program} ${args[0]}: failed`);
-  }
-  return decoder.decode(stdout);
+  const options = { workingDirectory: ROOT, boundMilliseconds: COMMAND_BOUND_MILLISECONDS };
+  const { code, output, errorOutput } = await runCommand(program, args, options);
+  if (code !== 0) throw new StepError(`${errorOutput.trimEnd()}\n${program} ${args[0]}: failed`);
+  return output;
 }
 
 const USAGE = `Usage: npm run package -- [--no-build] [--target TARGET]

@@ -82,7 +82,7 @@ async function sortFiles(): Promise<SortedFiles> {
 async function namedFiles(name: string): Promise<readonly string[]> {
   const path = await Deno.realPath(name).catch(() => undefined);
   if (path === undefined) {
-    throw new StepError(`There is no test file "${name}": name one, such as tests/log_test.ts`);
+    throw new StepError(`There is no test file "${name}": name one, such as tests/log/log_test.ts`);
   }
   return (await Deno.stat(path)).isDirectory ? await filesBelow(path, "_test.ts") : [path];
 }

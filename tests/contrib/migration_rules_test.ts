@@ -97,7 +97,7 @@ Deno.test("rules take away each label of libvirt_nova_instance_info that the old
     assert.deepEqual(
       labels.filter((label) => !taken.includes(label)).sort(),
       [...kept].sort(),
-      record,
+      `${record} in contrib/prometheus/migration_rules/`,
     );
   }
 });

@@ -1,5 +1,5 @@
 //! The calls that the exporter makes in the steady state, from as many threads, and nothing else: what a scrape costs
-//! at least. Keep it in step with `plan` in native/src/hypervisor.rs.
+//! at least. Keep it in step with `plan` in native/src/reader.rs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
