@@ -43,7 +43,7 @@ function runtimeOf(packageName) {
 }
 
 function chooseRuntime(target) {
-  const choices = targets[target];
+  const choices = Object.hasOwn(targets, target) ? targets[target] : undefined;
   if (choices === undefined) {
     fail(`No executable for "${target}": name one of ${Object.keys(targets).join(", ")}`);
   }

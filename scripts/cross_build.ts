@@ -56,7 +56,7 @@ const SOURCE = ["mod.ts", "package.json", "package-lock.json", "src"];
  * @throws {StepError} for an unknown target, or when a step fails
  */
 export async function crossBuild(name: string): Promise<CrossBuilt> {
-  const target = CROSS_TARGETS[name];
+  const target = Object.hasOwn(CROSS_TARGETS, name) ? CROSS_TARGETS[name] : undefined;
   if (target === undefined) {
     throw new StepError(
       `Cannot build for "${name}": name one of ${Object.keys(CROSS_TARGETS).join(", ")}`,

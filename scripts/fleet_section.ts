@@ -315,7 +315,7 @@ export function fleetCostsSection({ costs, instancesOfHost }: FleetResult): stri
         share(bytes, allBytes),
       ]),
     );
-  return `The page of a host with ${instancesOfHost} instances (${costs.guests}), by what takes most of its text: collectors,
+  return `The page of a host with ${instancesOfHost} instances (${costs.guests}, paused), by what takes most of its text: collectors,
 families, and labels with their values. A label makes no series more where the others tell them apart already.
 
 ${shares("Collector", costs.collectors, "none: about the exporter itself")}

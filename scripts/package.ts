@@ -292,6 +292,9 @@ function readArguments(): { readonly build: boolean; readonly target: string | u
       allowNegative: true,
       options: { build: { type: "boolean", default: true }, target: { type: "string" } },
     });
+    if (values.target !== undefined && !values.build) {
+      throw new Error("--no-build and --target exclude each other");
+    }
     return { build: values.build, target: values.target };
   } catch (error) {
     throw new StepError(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);

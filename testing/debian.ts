@@ -28,6 +28,10 @@ export async function ensureDebian({ suite, packages }: DebianContent): Promise<
   const unfinished = await Deno.makeTempDir({ dir: cacheFolder(), prefix: "unfinished_" });
   try {
     await step(`Unpacking Debian "${suite}"`, [
+      // What is mounted meanwhile goes with the process, also when that is killed.
+      "unshare",
+      "--mount",
+      "--propagation=private",
       "mmdebstrap",
       "--variant=apt",
       "--mode=root",

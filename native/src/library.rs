@@ -126,7 +126,9 @@ fn refuse_older(library: &libloading::Library) -> Result<(), String> {
         .map_err(|error| reason_of(&error))?;
     let mut version = 0;
     // SAFETY: the first argument is a place for the version; without the others it is asked for nothing else.
-    unsafe { get_version(&raw mut version, ptr::null(), ptr::null_mut()) };
+    if unsafe { get_version(&raw mut version, ptr::null(), ptr::null_mut()) } < 0 {
+        return Err(String::from("virGetVersion failed"));
+    }
     if version >= OLDEST_VERSION {
         return Ok(());
     }

@@ -277,13 +277,17 @@ function rateReader(
 
 const NAMES = new Intl.Collator("en", { numeric: true });
 
-/** What shows the same percentage is in the order of names, so that idle instances stay where they are. */
+/**
+ * What shows the same percentage is in the order of names, so that idle instances stay where they are: of Nova's names, which
+ * several may share, and then of libvirt's.
+ */
 function compareInstances(left: InstanceFacts, right: InstanceFacts): number {
   const tenths = ({ cores }: InstanceFacts): number =>
     cores === undefined ? -1 : Math.round(cores * 1000);
   return Number(right.isActive) - Number(left.isActive) ||
     tenths(right) - tenths(left) ||
-    NAMES.compare(left.name, right.name);
+    NAMES.compare(left.name, right.name) ||
+    NAMES.compare(left.libvirtName, right.libvirtName);
 }
 
 function incompleteNotes(snapshot: Snapshot): readonly string[] {

@@ -40,9 +40,10 @@ const MAXIMUM_URI_BYTES = 200;
 /** A longer filter would find nothing that is on the page. */
 const MAXIMUM_FILTER_LENGTH = 100;
 
-const LEGEND =
-  "CPU is percent of one core, as in top, and its bar the share of the instance's vCPUs. Memory is what the guest said " +
-  "that it uses, of what it has. – is what libvirt did not say.";
+const CPU_LEGEND =
+  "CPU is percent of one core, as in top, and its bar the share of the instance's vCPUs. ";
+const MEMORY_LEGEND = "Memory is what the guest said that it uses, of what it has. ";
+const GAP_LEGEND = "– is what libvirt did not say.";
 
 const NOTHING = safeHtml``;
 
@@ -146,7 +147,9 @@ ${countNote(overview, found.length, filter)}${
       : safeHtml`${
         instanceTable(shown, { asked, age: durationText(ageSeconds), isPast: status.isUp !== true })
       }
-<p class="soft legend">${LEGEND}</p>`
+<p class="soft legend">${asked.cpu ? CPU_LEGEND : ""}${
+        asked.memory ? MEMORY_LEGEND : ""
+      }${GAP_LEGEND}</p>`
   }`;
 }
 

@@ -55,6 +55,7 @@ a { color: var(--link); }
 form { display: flex; gap: .5rem; align-items: center; max-width: 100%; }
 input, button { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--soft); border-radius: .4rem;
   padding: .3rem .6rem; min-height: 2rem; }
+input::placeholder { color: var(--soft); opacity: 1; }
 input { width: 15rem; min-width: 0; flex: 0 1 auto; }
 form a { white-space: nowrap; }
 button { cursor: pointer; }

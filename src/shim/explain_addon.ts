@@ -1,4 +1,4 @@
-import { codeOf, messageOf } from "../text.ts";
+import { codeOf, messageOf, oneLine, quote } from "../text.ts";
 import { ForeignPathError } from "./unpacked_addon.ts";
 
 /** The shim could not be loaded out of a temporary directory. */
@@ -41,6 +41,7 @@ const MAPPING_REFUSED =
 const UNPACKING_REMEDIES: Readonly<Record<string, string>> = {
   ENOSPC: "free 2 MB there, or set TMPDIR to a directory with room",
   EDQUOT: "free 2 MB of the user's quota there, or set TMPDIR to a directory with room",
+  EFBIG: "raise the limit of file sizes to 2 MB (ulimit -f, or LimitFSIZE= of the service)",
   EROFS: "set TMPDIR to a directory that is not read-only",
   ENOENT: "make that directory, or set TMPDIR to one that exists",
   ENOTDIR: "set TMPDIR to a directory",
@@ -57,7 +58,7 @@ export function explainAddon(error: unknown, glibc?: string): string {
   const reason = firstLineOf(error);
   if (error instanceof UnpackingError) {
     return `Cannot load the libvirt shim from the temporary directory ` +
-      `"${error.temporaryDirectory}" (${reason}): ${unpackingRemedy(error.cause)}`;
+      `${quote(error.temporaryDirectory)} (${reason}): ${unpackingRemedy(error.cause)}`;
   }
   const remedy = loaderRemedy(reason, glibc);
   const andThen = remedy === undefined ? "" : `: ${remedy}`;
@@ -67,10 +68,25 @@ export function explainAddon(error: unknown, glibc?: string): string {
 /** One line about a shim that is loaded and cannot load libvirt's client library, with what to do about it. */
 export function explainLibrary(error: unknown): string {
   const reason = firstLineOf(error);
-  if (!/libvirt\.so/.test(reason)) return `Cannot start libvirt's client library: ${reason}`;
-  return `Cannot load libvirt's client library (${reason}): install "libvirt0" (Debian, Ubuntu) ` +
-    `or "libvirt-libs" (RHEL, Rocky, Fedora, Alpine)`;
+  const [, ofGlibc, ofMusl] = MISSING_LIBRARY.exec(reason) ?? [];
+  const missing = ofGlibc ?? ofMusl;
+  const remedy = missing === LIBVIRT
+    ? `install ${PACKAGES}`
+    : missing !== undefined
+    ? `install the package that has ${missing}`
+    : reason.includes(LIBVIRT)
+    ? `it is damaged or for another system: install ${PACKAGES} anew, or see where LD_LIBRARY_PATH leads`
+    : undefined;
+  if (remedy === undefined) return `Cannot start libvirt's client library: ${reason}`;
+  return `Cannot load libvirt's client library (${reason}): ${remedy}`;
 }
+
+const LIBVIRT = "libvirt.so.0";
+const PACKAGES = `"libvirt0" (Debian, Ubuntu) or "libvirt-libs" (RHEL, Rocky, Fedora, Alpine)`;
+
+/** What glibc and musl say of a library that is not there, or one that such a library needs. */
+const MISSING_LIBRARY =
+  /([\w.+-]+): cannot open shared object file: No such file|Error loading shared library ([\w.+-]+): No such file/;
 
 /** What to do when the shim cannot be loaded from anywhere; `undefined` when another place may do. */
 export function loaderRemedy(reason: string, glibc?: string): string | undefined {
@@ -94,7 +110,7 @@ function unpackingRemedy(cause: unknown): string {
 
 /** The first line of an error's message, without paths that mean something to this process alone. */
 function firstLineOf(error: unknown): string {
-  const line = messageOf(error).split("\n", 1)[0] ?? "";
+  const line = oneLine(messageOf(error).split(/\n(?= +at )/, 1)[0] ?? "");
   return line.replaceAll(/ \(required by \/proc\/self\/fd\/\d+\)/g, "")
     .replaceAll(/( ?)\/proc\/self\/fd\/\d+(?:\/[\w.-]+)?(: )?/g, joinAround);
 }

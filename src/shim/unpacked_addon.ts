@@ -5,6 +5,7 @@ import {
   fchmodSync,
   fstatSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -14,18 +15,21 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { codeOf } from "../text.ts";
+import { codeOf, quote } from "../text.ts";
 
 const FILE = "shim.node";
 const OWNER_ONLY = 0o700;
 const WRITABLE_BY_OTHERS = 0o022;
+
+/** Longer than any exporter takes to unpack the shim. */
+const UNPACKING_MILLISECONDS = 60_000;
 
 /** Something of that name is there already, and it belongs to another user. */
 export class ForeignPathError extends Error {
   override readonly name = "ForeignPathError";
 
   constructor(readonly path: string) {
-    super(`"${path}" is not a directory of this user`);
+    super(`${quote(path)} is not a directory of this user`);
   }
 }
 
@@ -126,7 +130,10 @@ function hasContent(descriptor: number, content: Uint8Array, userId: number): bo
     found.size === content.length && readFileSync(descriptor).equals(content);
 }
 
-/** Writes the file beside and renames it: another exporter may have the old one mapped. */
+/**
+ * Writes the file beside and renames it: another exporter may have the old one mapped. Others may do so at the same time; the
+ * last one stays.
+ */
 function replaceFile(file: string, content: Uint8Array): void {
   const unfinished = `${file}.${randomUUID()}`;
   const descriptor = openSync(unfinished, "wx", 0o600);
@@ -134,6 +141,8 @@ function replaceFile(file: string, content: Uint8Array): void {
     writeFileSync(descriptor, content);
     // Some file systems tell only now that they are full.
     fsyncSync(descriptor);
+    // A file cannot take the place of a directory.
+    if (lstatSync(file, { throwIfNoEntry: false })?.isDirectory()) removeWhole(file);
     renameSync(unfinished, file);
   } catch (error) {
     rmSync(unfinished, { force: true });
@@ -143,11 +152,19 @@ function replaceFile(file: string, content: Uint8Array): void {
   }
 }
 
-/** Removes what exporters left that were killed as they unpacked. */
+/** Removes what exporters left that were killed as they unpacked, but nothing that one may be writing just now. */
 function removeUnfinished(directory: string): void {
   for (const name of readdirSync(directory)) {
-    if (name.startsWith(`${FILE}.`)) rmSync(join(directory, name), { force: true });
+    const path = join(directory, name);
+    const changed = lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
+    if (name.startsWith(`${FILE}.`) && Date.now() - changed > UNPACKING_MILLISECONDS) {
+      removeWhole(path);
+    }
   }
+}
+
+function removeWhole(path: string): void {
+  rmSync(path, { recursive: true, force: true });
 }
 
 function hasCode(error: unknown, ...codes: readonly string[]): boolean {

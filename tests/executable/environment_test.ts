@@ -79,9 +79,11 @@ Deno.test("what the executable would obey before it looks is unset by its unit a
   await using folder = await createTestFolder();
   const preload = await folder.write("preload.ts", FOREIGN_CODE);
   const written = `${folder.path}/written`;
+  const digest = `${folder.path}/digest`;
   // What each does with --version. The executable ignores the last one, because of how it is compiled.
   const effects: Readonly<Record<string, readonly [value: string, output: RegExp]>> = {
     BUN_BE_BUN: ["1", /^\d+\.\d+\.\d+\n$/],
+    BUN_BYTECODE_DIGEST_OUT: [digest, VERSION_LINE],
     BUN_BYTECODE_ORDER_OUT: [written, VERSION_LINE],
     BUN_INSPECT: [`ws+unix://${folder.path}/debugger`, VERSION_LINE],
     BUN_INSPECT_CONNECT_TO: [`unix://${folder.path}/debugger`, VERSION_LINE],
@@ -99,13 +101,13 @@ Deno.test("what the executable would obey before it looks is unset by its unit a
     });
     assert.equal(code, 0);
     assert.match(output, VERSION_LINE);
-    assert.equal(await folder.has("written"), false);
+    for (const file of ["written", "digest"]) assert.equal(await folder.has(file), false, file);
   }
   for (const [name, [value, output]] of Object.entries(effects)) {
     const outcome = await runExecutable(["--version"], { folder, environment: { [name]: value } });
     assert.match(outcome.output, output, name);
   }
-  assert.equal(await folder.has("written"), true);
+  for (const file of ["written", "digest"]) assert.equal(await folder.has(file), true, file);
 });
 
 Deno.test("it runs no code of its working directory and reads none of the files that runtimes look for", async () => {

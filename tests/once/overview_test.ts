@@ -235,6 +235,13 @@ Deno.test("the busiest instances are on top, equal ones in the order of names, t
   );
 });
 
+Deno.test("instances of one name are in the order of libvirt's names", async () => {
+  const domains = [10, 2, 1].map((id) => reportingDomain(id, { novaName: "worker" }));
+  const { instances } = await lookAt(domains);
+  const names = instances.map(({ libvirtName }) => libvirtName);
+  assert.deepEqual(names, domains.map(({ name }) => name).toReversed());
+});
+
 Deno.test("a note names some of the instances whose values are incomplete", async () => {
   const failed = [9, 2, 1, 10, 3].map((number) =>
     reportingDomain(number, { verdict: Verdict.failed })

@@ -84,6 +84,18 @@ Deno.test("overviewPage() speaks of no rates where no collector has any", () => 
   assert.match(render(pageFacts(1, { seen: { overview, ageSeconds: 1 } })), /Values 1 s old\. /);
 });
 
+Deno.test("overviewPage() explains the columns that are there", () => {
+  for (
+    const [cpu, memory] of [[true, true], [true, false], [false, true], [false, false]] as const
+  ) {
+    const asked = { cpu, memory, disk: true, network: true };
+    const seen = { overview: overviewFacts(1, { asked }), ageSeconds: 1 };
+    const legend = /class="soft legend">([^<]*)</.exec(render(pageFacts(1, { seen })))?.[1] ?? "";
+    const explained = [/CPU is/, /Memory is/, /libvirt did not say/].map((one) => one.test(legend));
+    assert.deepEqual(explained, [cpu, memory, true]);
+  }
+});
+
 Deno.test("overviewPage() says that libvirt is not available, since when and why, and what was seen before", () => {
   const down = withState({
     isUp: false,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { explainAddon, UnpackingError } from "../../src/shim/explain_addon.ts";
+import { explainAddon, explainLibrary, UnpackingError } from "../../src/shim/explain_addon.ts";
 import { ForeignPathError } from "../../src/shim/unpacked_addon.ts";
 
 function systemError(code: string): Error {
@@ -10,8 +10,12 @@ function systemError(code: string): Error {
 
 Deno.test("explainAddon() says in one line what to do about a temporary directory", () => {
   const cases: readonly (readonly [cause: unknown, remedy: RegExp])[] = [
-    [systemError("ENOSPC"), /: free 2 MB there, or set TMPDIR to a directory with room$/],
+    [
+      systemError("ENOSPC"),
+      /: free 2 MB there, or set TMPDIR to a directory with room$/,
+    ],
     [systemError("EDQUOT"), /: free 2 MB of the user's quota/],
+    [systemError("EFBIG"), /: raise the limit of file sizes to 2 MB \(ulimit -f, or LimitFSIZE=/],
     [systemError("EROFS"), /: set TMPDIR to a directory that is not read-only$/],
     [systemError("ENOENT"), /: make that directory, or set TMPDIR to one that exists$/],
     [systemError("ENOTDIR"), /: set TMPDIR to a directory$/],
@@ -87,4 +91,38 @@ Deno.test("explainAddon() repeats what it knows no remedy for", () => {
 Deno.test("explainAddon() does without the version of glibc where nothing tells it", () => {
   const line = explainAddon(new Error("libc.so.6: version `GLIBC_2.34' not found"));
   assert.match(line, /: this system has an older glibc, and the shim needs 2\.34: /);
+});
+
+Deno.test("explainAddon() shows no line feed and no control character of a directory's name", () => {
+  const cause = Object.assign(new Error("ENOENT: mkdir '/tmp/a\nb'"), { code: "ENOENT" });
+  const line = explainAddon(new UnpackingError("/tmp/a\nb\x1b[1m", cause));
+  assert.doesNotMatch(line, /\p{C}/u);
+  assert.match(
+    line,
+    /"\/tmp\/a\\nb\\u001b\[1m" \(ENOENT: mkdir '\/tmp\/a b'\): make that directory/,
+  );
+});
+
+Deno.test("explainLibrary() says what to do about a client library that is not there, or not for this system", () => {
+  const [libvirt, damaged] = [
+    /: install "libvirt0" \(Debian/,
+    /: it is damaged or for another system: /,
+  ];
+  const cases: readonly (readonly [said: string, remedy: RegExp])[] = [
+    ["libvirt.so.0: cannot open shared object file: No such file or directory", libvirt],
+    ["Error loading shared library libvirt.so.0: No such file or directory", libvirt],
+    [
+      "libdep13.so: cannot open shared object file: No such file or directory",
+      /: install the package that has libdep13\.so$/,
+    ],
+    [
+      "Error loading shared library libxml2.so.2: No such file or directory (needed by /lib/libvirt.so.0)",
+      /: install the package that has libxml2\.so\.2$/,
+    ],
+    ["/lib/libc.so.6: version `GLIBC_9.2.5' not found (required by /a/libvirt.so.0)", damaged],
+    ["/a/libvirt.so.0: file too short", damaged],
+    ["/a/libvirt.so.0: undefined symbol: virTypedParamsClear", damaged],
+    ["virInitialize failed", /^Cannot start libvirt's client library: virInitialize failed$/],
+  ];
+  for (const [said, remedy] of cases) assert.match(explainLibrary(new Error(said)), remedy);
 });

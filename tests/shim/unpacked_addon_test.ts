@@ -75,10 +75,18 @@ Deno.test("openUnpacked() replaces what is not the same, and leaves one file", a
     "a link": (directory) => {
       Deno.renameSync(file(directory), `${directory}/shim.node.elsewhere`);
       Deno.symlinkSync("shim.node.elsewhere", file(directory));
+      Deno.utimeSync(`${directory}/shim.node.elsewhere`, 0, 0);
+    },
+    "a directory": (directory) => {
+      Deno.removeSync(file(directory));
+      Deno.mkdirSync(`${file(directory)}/with/others`, { recursive: true });
     },
     "a pipe": (directory) => Deno.renameSync(pipe, file(directory)),
-    "what was left unfinished": (directory) =>
-      Deno.writeTextFileSync(`${directory}/shim.node.unfinished`, "the sh"),
+    "what was left unfinished": (directory) => {
+      Deno.writeTextFileSync(`${directory}/shim.node.unfinished`, "the sh");
+      Deno.mkdirSync(`${directory}/shim.node.directory/with/others`, { recursive: true });
+      for (const name of namesIn(directory)) Deno.utimeSync(`${directory}/${name}`, 0, 0);
+    },
   };
   for (const [name, damage] of Object.entries(cases)) {
     withDirectory((directory) => {
@@ -90,6 +98,15 @@ Deno.test("openUnpacked() replaces what is not the same, and leaves one file", a
     });
   }
   await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("openUnpacked() leaves what another exporter is writing just now", () => {
+  withDirectory((directory) => {
+    Deno.mkdirSync(directory, { mode: 0o700 });
+    Deno.writeTextFileSync(`${directory}/shim.node.unfinished`, "the sh");
+    assert.deepEqual(unpack(directory), CONTENT);
+    assert.deepEqual(namesIn(directory), ["shim.node", "shim.node.unfinished"]);
+  });
 });
 
 Deno.test("openUnpacked() takes the rights of others away from a directory of this user", () => {
