@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 
 /// Why the file that a URI of the test driver names cannot be read; `None` when it can, and for every other URI.
 ///
@@ -12,12 +12,15 @@ pub fn unreadable_file(uri: &CStr) -> Option<String> {
     let path = file_path(uri.to_str().ok()?)?;
     let read = File::open(&path).and_then(|mut file| file.read(&mut [0]));
     read.err().map(|error| {
-        let error = error.to_string();
+        let (error_kind, error) = (error.kind(), error.to_string());
         // The system's number says nothing to an operator.
         let reason = error.split(" (os error").next().unwrap_or_default();
-        format!(
-            "cannot read the test driver's file \"{path}\": {reason}: name another file in --uri"
-        )
+        let remedy = if error_kind == ErrorKind::PermissionDenied {
+            "let the exporter's user read it"
+        } else {
+            "name another file in --uri"
+        };
+        format!("cannot read the test driver's file \"{path}\": {reason}: {remedy}")
     })
 }
 

@@ -26,7 +26,9 @@ function state(selector: string): string {
 
 /** Those of them that run where they are, or would if nobody had paused them. */
 const SETTLED = `(${INFO} unless on (${KEY}) (` +
-  `${state(`state="paused", reason=~"migration|postcopy"`)} or ${state(`state="shutoff"`)}))`;
+  `${state(`state="paused", reason=~"migration|postcopy|postcopy_failed"`)} or ${
+    state(`state="shutoff"`)
+  }))`;
 
 /** Each of them once: one that migrates on the host where it runs, one that is paused for it nowhere else as well. */
 const EACH = `(${SETTLED} or (${INFO} unless on (uuid) ${SETTLED}))`;

@@ -166,6 +166,11 @@ export function parsePath(text: string): string {
       'give a path such as /metrics, without "?", "#", "%" and white space',
     );
   }
+  if (/\/\.{1,2}(?:\/|$)/.test(text)) {
+    throw new InvalidValueError(
+      'give a path without the parts "." and "..", which clients take out',
+    );
+  }
   if (text === PROBE_PATH || text.startsWith(OWN_PATHS)) {
     throw new InvalidValueError(
       `give another path, as ${PROBE_PATH} and those below ${OWN_PATHS} are pages of another kind`,

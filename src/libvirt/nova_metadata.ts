@@ -32,6 +32,9 @@ const NOVA_SHAPE = ["name", "flavor", "owner"];
 /** From this release on Nova says of a root disk that is a volume that it is one. */
 const FIRST_RELEASE_WITH_VOLUME_ROOTS = 30;
 
+/** Releases before the twelfth had years for numbers, such as 2015.1. */
+const FIRST_YEAR = 2000;
+
 /** The device of a root disk: the first one on its bus. */
 const ROOT_DEVICE = /^(?:[hsv]|xv)da$/;
 
@@ -170,7 +173,8 @@ function toNovaInstance(
 /** What the root disk is where Nova wrote nothing of it. That the disk itself is a volume makes it sure. */
 function unwrittenRootType(packageVersion: string, disks: readonly Disk[]): string {
   const release = toInteger(packageVersion.split(".")[0] ?? "");
-  if (release === undefined || release >= FIRST_RELEASE_WITH_VOLUME_ROOTS) return "";
+  if (release === undefined) return "";
+  if (release >= FIRST_RELEASE_WITH_VOLUME_ROOTS && release < FIRST_YEAR) return "";
   const first = disks.filter(({ target, device }) =>
     ROOT_DEVICE.test(target) && (device === "disk" || device === "lun")
   );

@@ -34,7 +34,8 @@ export function passesByDefinition(
   { projectInclude, projectExclude, novaOnly }: DomainFilterOptions,
 ): boolean {
   const nova = description?.nova;
-  if (novaOnly && nova === undefined) return false;
+  // What Nova has made is its own, also when its metadata cannot be understood.
+  if (novaOnly && nova === undefined && description?.novaProblem === undefined) return false;
   const project = [nova?.projectName ?? "", nova?.projectId ?? ""];
   const matches = (form: RegExp): boolean => project.some((text) => form.test(text));
   return (projectInclude === undefined || matches(projectInclude)) &&

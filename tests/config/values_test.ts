@@ -180,11 +180,12 @@ Deno.test("parseListenAddress() reads paths of Unix sockets and their permission
 });
 
 Deno.test("parsePath() takes absolute paths that a request can match", () => {
-  for (const path of ["/", "/metrics", "/a/b", "/a.b_c-d~e", "/métriques"]) {
+  for (const path of ["/", "/metrics", "/a/b", "/a.b_c-d~e", "/métriques", "/...", "/a./..b"]) {
     assert.equal(parsePath(path), path);
   }
   for (
     const text of ["", "metrics", "/a?b", "/a#b", "/a b", "/a\n", "/a\0", "/a%20b", "http://a/"]
+      .concat("/..", "/a/../b", "/./a", "/a/.")
   ) {
     assert.throws(() => parsePath(text), InvalidValueError, text);
   }

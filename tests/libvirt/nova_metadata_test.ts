@@ -75,6 +75,11 @@ Deno.test("parseDomainXml() knows a root disk that is a volume where Nova did no
       domain(release("26.2.2"), disk("hda", "", "cdrom"), disk("vda", "v")),
       "volume",
     ],
+    [
+      "a release that has a year for a number",
+      domain(release("2015.1.2"), disk("vda", "v")),
+      "volume",
+    ],
     ["an image", domain(release("26.2.2") + image, disk("vda"), disk("vdb", "v")), "image"],
     ["an image that was swapped", domain(release("26.2.2") + image, disk("vda", "v")), "image"],
     ["no type", domain(`${release("26.2.2")}<nova:root/>`, disk("vda", "v")), ""],

@@ -88,6 +88,7 @@ if (host.available) {
       [JSON.stringify(SHORT), ["--by-address"], /no "Host IP": add --long/],
       ["compute 1", [], /^"compute 1" is no host name or address/],
       ["compute1/metrics", [], /^"compute1\/metrics" is no host name/],
+      ["[".repeat(100_000), [], /^The list is cut or no JSON/],
     ];
     for (const [input, parameters, message] of cases) {
       const { code, output, errorOutput } = await makeTargets(input, ...parameters);
@@ -180,6 +181,24 @@ if (host.available) {
     const { code, errorOutput } = await makeTargets("compute1", "--output", `${file}/x`);
     equal(code, 2);
     match(errorOutput, /^Cannot write ".*": Not a directory\n$/);
+
+    await Deno.writeFile(file, new Uint8Array([0xff, 0xfe]));
+    equal((await makeTargets("compute1", ...parameters)).code, 0);
+    match(await Deno.readTextFile(file), /"compute1:9100"/);
+  });
+
+  Deno.test("hypervisor_targets.py says so when its output cannot be written, or its port is none", async () => {
+    for (const redirection of [">/dev/full", ">&-"]) {
+      const command = `echo compute1 | python3 "$1" ${redirection}`;
+      const { code, errorOutput } = await runCommand("sh", ["-c", command, "sh", SCRIPT]);
+      equal(code, 2, redirection);
+      match(errorOutput, /^Cannot write to standard output: [^\n]+\n$/);
+    }
+    for (const port of ["0", "65536", "-1", "http"]) {
+      const { code, errorOutput } = await makeTargets("compute1", `--port=${port}`);
+      equal(code, 2, port);
+      match(errorOutput, /is no port: give a number from 1 to 65535\n$/);
+    }
   });
 
   Deno.test("Prometheus scrapes what hypervisor_targets.py wrote, under the host's short name", async () => {

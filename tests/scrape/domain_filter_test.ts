@@ -35,6 +35,11 @@ Deno.test("passesByDefinition() looks at the project's name and id, and at wheth
     novaDomainXml({ name: "i", uuid, novaName: "web", novaProject: "webshop" }),
   );
   const plain = parseDomainXml(`<domain><name>i</name><uuid>${uuid}</uuid></domain>`);
+  const namespace = 'xmlns:nova="http://openstack.org/xmlns/libvirt/nova/unknown"';
+  const unreadable = parseDomainXml(
+    `<domain><name>i</name><uuid>${uuid}</uuid><metadata><nova:instance ${namespace}/></metadata></domain>`,
+  );
+  assert.notEqual(unreadable.novaProblem, undefined);
   const id = ours.nova?.projectId ?? "";
   assert.notEqual(id, "");
   const cases: readonly (readonly [
@@ -57,6 +62,7 @@ Deno.test("passesByDefinition() looks at the project's name and id, and at wheth
     [ours, { novaOnly: true }, true],
     [plain, { novaOnly: true }, false],
     [undefined, { novaOnly: true }, false],
+    [unreadable, { novaOnly: true }, true],
   ];
   for (const [description, options, passes] of cases) {
     assert.equal(

@@ -16,6 +16,7 @@ is.
 """
 
 import argparse
+import errno
 import json
 import os
 import re
@@ -110,7 +111,7 @@ def target_groups(text, port, by_address, remarks):
     if stripped.startswith(("[", "{")):
         try:
             rows = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ListError(f"The list is cut or no JSON: {error}") from None
         hosts = hosts_of_openstack(rows, by_address, remarks)
     else:
@@ -131,17 +132,18 @@ def target_groups(text, port, by_address, remarks):
 
 def write_file(path, text):
     """Puts the text into a file at once, unless it is there already."""
+    content = text.encode()
     try:
-        with open(path, encoding="utf-8") as file:
-            if file.read() == text:
+        with open(path, "rb") as file:
+            if file.read() == content:
                 return
     except FileNotFoundError:
         pass
     folder = os.path.dirname(os.path.abspath(path))
     descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".targets-")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
         # Prometheus is another user.
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
@@ -150,20 +152,32 @@ def write_file(path, text):
         raise
 
 
+def port_number(text):
+    """The number of a port, for the command line."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no port: give a number from 1 to 65535")
+    return int(text)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Makes Prometheus' list of targets from a list of hypervisors.")
-    parser.add_argument("--port", type=int, default=9100, help="port of the exporters (default: 9100)")
+    parser.add_argument("--port", type=port_number, default=9100, help="port of the exporters (default: 9100)")
     parser.add_argument("--by-address", action="store_true", help='use the column "Host IP" (needs --long)')
     parser.add_argument("--output", metavar="FILE", help="file to write instead of standard output")
     arguments = parser.parse_args()
     remarks = []
     try:
-        groups = target_groups(sys.stdin.read(), arguments.port, arguments.by_address, remarks)
+        # Python has nothing for a stream that was closed before it started.
+        given = "" if sys.stdin is None else sys.stdin.read()
+        groups = target_groups(given, arguments.port, arguments.by_address, remarks)
         for remark in remarks:
             print(remark, file=sys.stderr)
         text = json.dumps(groups, indent=2) + "\n"
         if arguments.output is None:
+            if sys.stdout is None:
+                raise OSError(errno.EBADF, "it is closed")
             sys.stdout.write(text)
+            sys.stdout.flush()
         else:
             write_file(arguments.output, text)
     except ListError as error:
@@ -173,7 +187,10 @@ def main():
         print("The list is not UTF-8: set LC_ALL=C.UTF-8", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f'Cannot write "{arguments.output}": {error.strerror}', file=sys.stderr)
+        where = "to standard output" if arguments.output is None else f'"{arguments.output}"'
+        print(f"Cannot write {where}: {error.strerror}", file=sys.stderr)
+        # What is left of it shall not be tried again as Python ends.
+        sys.stdout = None
         return 2
     return 0
 

@@ -12,8 +12,11 @@ interface Project {
   readonly instances: readonly DomainRecord[];
 }
 
-/** Why an instance is paused here that runs on another host: it has not come yet, or has gone before its memory (post-copy). */
-const ELSEWHERE: readonly string[] = ["migration", "postcopy"];
+/**
+ * Why an instance is paused here that runs on another host: it has not come yet, or has gone before its memory (post-copy),
+ * which may have failed.
+ */
+const ELSEWHERE: readonly string[] = ["migration", "postcopy", "postcopy_failed"];
 
 /**
  * The active instances that run here. While one migrates, both hosts have it, and it shall count once in the cloud.

@@ -16,6 +16,8 @@ export interface TlsSettings {
   readonly certificates: readonly CertificateTerm[];
   /** Bits of the server's key if that is one of RSA. */
   readonly rsaBits: number | undefined;
+  /** What the server's certificate may be used for, as object identifiers; undefined when for anything, or under Deno. */
+  readonly uses: readonly string[] | undefined;
 }
 
 /** From when until when a certificate is valid. */
@@ -37,9 +39,17 @@ export interface TlsDoubt {
 /** Bits of RSA below which clients refuse a key. Source: OpenSSL, security level 2. */
 const LEAST_RSA_BITS = 2_048;
 
+/** Bits of RSA above which Prometheus refuses a key. Source: Go, `crypto/tls`, since its release 1.20.7. */
+const MOST_RSA_BITS = 8_192;
+
+/** The uses of a certificate by which a server may prove who it is. Source: RFC 5280, id-kp-serverAuth and anyExtendedKeyUsage. */
+const SERVER_USES: readonly string[] = ["1.3.6.1.5.5.7.3.1", "2.5.29.37.0"];
+
 /** Says what of the certificates and the key clients will refuse, or makes the server refuse all clients. */
 export function tlsDoubts(
-  { certificates, rsaBits }: Pick<TlsSettings, "certificates" | "rsaBits">,
+  { certificates, rsaBits, uses }:
+    & Pick<TlsSettings, "certificates" | "rsaBits">
+    & Partial<Pick<TlsSettings, "uses">>,
   now: Date = new Date(),
 ): readonly TlsDoubt[] {
   const terms = certificates.flatMap(({ whose, validFrom, validTo }): TlsDoubt | readonly [] => {
@@ -57,10 +67,22 @@ export function tlsDoubts(
     }
     return [];
   });
-  if (rsaBits === undefined || rsaBits >= LEAST_RSA_BITS) return terms;
+  return [...terms, ...useDoubts(uses), ...keyDoubts(rsaBits)];
+}
+
+function useDoubts(uses: readonly string[] | undefined): readonly TlsDoubt[] {
+  if (uses === undefined || uses.some((use) => SERVER_USES.includes(use))) return [];
   const message =
-    `The server's key is so short that clients refuse it: make one of RSA with ${LEAST_RSA_BITS} bits, or of ECDSA with P-256`;
-  return [...terms, { message, fields: { bits: rsaBits } }];
+    "The server's certificate is not for servers: make one whose extended key usage has serverAuth";
+  return [{ message, fields: { extendedKeyUsage: uses.join(" ") } }];
+}
+
+function keyDoubts(rsaBits: number | undefined): readonly TlsDoubt[] {
+  if (rsaBits === undefined || (rsaBits >= LEAST_RSA_BITS && rsaBits <= MOST_RSA_BITS)) return [];
+  const size = rsaBits < LEAST_RSA_BITS ? "short" : "long";
+  const message =
+    `The server's key is so ${size} that clients refuse it: make one of RSA with ${LEAST_RSA_BITS} bits, or of ECDSA with P-256`;
+  return [{ message, fields: { bits: rsaBits } }];
 }
 
 /** Reads a file as a whole; rejects with the system's error. */
@@ -122,6 +144,7 @@ export async function loadTlsSettings(
       ...authorities.map((one) => term("The certificate of an authority for clients", one)),
     ],
     rsaBits: key.asymmetricKeyType === "rsa" ? key.asymmetricKeyDetails?.modulusLength : undefined,
+    uses: certificate.keyUsage,
   };
 }
 

@@ -168,6 +168,17 @@ Deno.test("tlsDoubts() tells what clients will refuse", async () => {
   );
   assert.match(doubts[1] ?? "", /^The certificate of an authority for clients is not valid yet: /);
   assert.match(doubts[2] ?? "", /^The server's key is so short that clients refuse it: .*1024}$/);
+  assert.deepEqual(messages([good], 8_192), []);
+  assert.match(
+    messages([good], 8_208).join(),
+    /^The server's key is so long that clients refuse it: /,
+  );
+  const doubtsOf = (...uses: readonly string[]): string =>
+    tlsDoubts({ certificates: [good], rsaBits: undefined, uses }, now).map((one) => one.message)
+      .join();
+  assert.match(doubtsOf("1.3.6.1.5.5.7.3.2"), /^The server's certificate is not for servers: /);
+  assert.equal(doubtsOf("1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1"), "");
+  assert.equal(doubtsOf("2.5.29.37.0"), "");
   await withCertificates(async ({ a, b }) => {
     const tls = config({
       cert: JSON.stringify(`${a.certificate}${b.certificate}`),
