@@ -30,7 +30,11 @@ Whatever libvirt does, a page comes within \\fB\\-\\-libvirt.timeout\\fR. What l
 If a flag is given twice, the last one counts, unless its description says that it may be repeated. Values may also be given as
 in \\fB\\-\\-port=9204\\fR. A duration is such as 500ms, 2s or 1m30s; a plain number is seconds. Regular expressions are those
 of JavaScript, with the flag u; (?i) at the beginning of one ignores case.
-${groups.map(groupSection).join("")}\
+${groups.map(groupSection).join("")}${OPERATION}${EXAMPLES}`;
+}
+
+/** What the exporter reads and obeys besides flags, and how it ends. */
+const OPERATION = `\
 .SH FILES
 .TP
 .I /etc/default/libvirt_nova_exporter
@@ -53,6 +57,10 @@ It could not start, or a second signal ended it; with \\fB\\-\\-once\\fR, libvir
 .TP
 .B 2
 The command line was wrong.
+`;
+
+/** The examples, and what to read further. */
+const EXAMPLES = `\
 .SH EXAMPLES
 Serve on port 9204 and log to standard error:
 .PP
@@ -73,7 +81,6 @@ libvirt_nova_exporter \\-\\-once \\-\\-uri test:///default
 .BR virsh (1),
 .BR systemd.service (5)
 `;
-}
 
 function groupSection(flags: readonly Flag[]): string {
   const [first] = flags;
