@@ -172,6 +172,21 @@ async function waitForMarker(
   }
 }
 
+/** What only hands a guest's name on to virsh. */
+function commandsOf({ virsh }: Libvirtd): Pick<Guests, "destroyGuest" | "suspend" | "resume"> {
+  return {
+    async destroyGuest(name): Promise<void> {
+      await virsh("destroy", name);
+    },
+    async suspend(name): Promise<void> {
+      await virsh("suspend", name);
+    },
+    async resume(name): Promise<void> {
+      await virsh("resume", name);
+    },
+  };
+}
+
 /** Returns the handle of the guests of a libvirtd, which all boot `image`. */
 export function guestsOf(supervisor: Supervisor, libvirtd: Libvirtd, image: GuestImage): Guests {
   const known = new Map<string, GuestFiles>();
@@ -200,18 +215,6 @@ export function guestsOf(supervisor: Supervisor, libvirtd: Libvirtd, image: Gues
     await libvirtd.virsh("start", name, ...(paused ? ["--paused"] : []));
   }
 
-  async function destroyGuest(name: string): Promise<void> {
-    await libvirtd.virsh("destroy", name);
-  }
-
-  async function suspend(name: string): Promise<void> {
-    await libvirtd.virsh("suspend", name);
-  }
-
-  async function resume(name: string): Promise<void> {
-    await libvirtd.virsh("resume", name);
-  }
-
   function guestPid(name: string): number {
     const process = processOfFile(supervisor, `run/libvirt/qemu/${name}.pid`);
     if (process === undefined) throw new Error(`Guest "${name}" does not run; start it first`);
@@ -228,9 +231,7 @@ export function guestsOf(supervisor: Supervisor, libvirtd: Libvirtd, image: Gues
   return {
     defineGuest,
     startGuest,
-    destroyGuest,
-    suspend,
-    resume,
+    ...commandsOf(libvirtd),
     waitForGuestReady,
     guestPid,
     shellSocketOf: (name) => knownFilesOf(name).shell,

@@ -92,6 +92,25 @@ export function processOfFile(
     .find((process) => process.inside === inside && isAlive(process.outside))?.outside;
 }
 
+function startError(answer: CommandResult, logFile: string): Error {
+  return new Error(
+    `The private libvirtd does not start: ${answer.errorOutput.trim()}\nIts log ends with:\n${
+      lastLinesOf(logFile)
+    }`,
+  );
+}
+
+/** Sends a signal, and returns when the process is gone if the signal ends it. */
+async function signalLibvirtd(process: number, signal: LibvirtdSignal): Promise<void> {
+  Deno.kill(process, signal);
+  if (signal !== "SIGTERM" && signal !== "SIGKILL") return;
+  await waitUntil(
+    "libvirtd to end",
+    () => isAlive(process) ? undefined : true,
+    END_BOUND_MILLISECONDS,
+  );
+}
+
 /**
  * Returns the handle of the libvirtd in the supervisor's namespaces, which does not run yet.
  *
@@ -125,23 +144,11 @@ export function libvirtdIn(supervisor: Supervisor, enter: readonly string[]): Li
       throw new Error(`A libvirtd runs already; call "killLibvirtd" first`);
     }
     const answer = await firstAnswer();
-    if (answer.code !== 0) {
-      const log = lastLinesOf(`${directory}/libvirtd.log`);
-      throw new Error(
-        `The private libvirtd does not start: ${answer.errorOutput.trim()}\nIts log ends with:\n${log}`,
-      );
-    }
+    if (answer.code !== 0) throw startError(answer, `${directory}/libvirtd.log`);
   }
 
   async function killLibvirtd(signal: LibvirtdSignal): Promise<void> {
-    const process = libvirtdPid();
-    Deno.kill(process, signal);
-    if (signal !== "SIGTERM" && signal !== "SIGKILL") return;
-    await waitUntil(
-      "libvirtd to end",
-      () => isAlive(process) ? undefined : true,
-      END_BOUND_MILLISECONDS,
-    );
+    await signalLibvirtd(libvirtdPid(), signal);
   }
 
   async function restartLibvirtd(): Promise<void> {

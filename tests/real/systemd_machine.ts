@@ -82,6 +82,31 @@ export async function bootMachine(root: DebianRoot): Promise<SystemdMachine> {
   for (const unit of MASKED_UNITS) {
     await runCommand("ln", ["-sf", "/dev/null", `${root.path}/etc/systemd/system/${unit}`]);
   }
+  const namespaces = await startNamespaces(root);
+  try {
+    const firstProcess = await firstProcessBelow(namespaces.processId);
+    const outcomeOf: Outcome = (...command) => runInside(firstProcess, command);
+    await waitUntil("the machine is up", async () => {
+      const { output: state } = await outcomeOf("systemctl", "is-system-running", "--wait");
+      return /^(running|degraded)$/m.test(state);
+    });
+    return machineOf(root, namespaces, outcomeOf);
+  } catch (error) {
+    throw new Error(`The machine does not come up: ${error}\n${await namespaces.end()}`);
+  }
+}
+
+type Outcome = SystemdMachine["outcomeOf"];
+
+/** The namespaces that a machine boots in. */
+interface Namespaces {
+  /** The process that has made them, which is outside. */
+  readonly processId: number;
+  /** Ends all that runs inside, and returns what it printed. */
+  end(): Promise<string>;
+}
+
+async function startNamespaces(root: DebianRoot): Promise<Namespaces> {
   const controlGroup = `${await controlGroups()}/machine_${crypto.randomUUID()}`;
   await Deno.mkdir(controlGroup);
   const child = startCommand("sh", ["-c", START, "sh", controlGroup, BOOT, root.path], {
@@ -89,38 +114,45 @@ export async function bootMachine(root: DebianRoot): Promise<SystemdMachine> {
     stderr: "piped",
   });
   const output = child.output();
-  const end = async (): Promise<string> => {
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // It has ended by itself.
-    }
-    const { stdout, stderr } = await output;
-    await removeControlGroup(controlGroup);
-    const decoder = new TextDecoder();
-    return `${decoder.decode(stdout)}${decoder.decode(stderr)}`;
+  return {
+    processId: child.pid,
+    async end(): Promise<string> {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended by itself.
+      }
+      const { stdout, stderr } = await output;
+      await removeControlGroup(controlGroup);
+      const decoder = new TextDecoder();
+      return `${decoder.decode(stdout)}${decoder.decode(stderr)}`;
+    },
   };
-  let init: string | undefined;
-  const outcomeOf = async (...command: readonly [string, ...string[]]): Promise<CommandResult> => {
-    const enter = ["--target", init ?? "", "--all", "--root", "--wd=/", "--", "env", "-i"];
-    const path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-    return await runCommand("nsenter", [...enter, path, "LC_ALL=C.UTF-8", ...command], {
-      boundMilliseconds: COMMAND_BOUND_MILLISECONDS,
-    });
-  };
-  try {
-    await waitUntil("the machine has a first process", async () => {
-      init = await Deno.readTextFile(`/proc/${child.pid}/task/${child.pid}/children`)
-        .then((children) => children.trim() || undefined);
-      return init !== undefined;
-    });
-    await waitUntil("the machine is up", async () => {
-      const { output: state } = await outcomeOf("systemctl", "is-system-running", "--wait");
-      return /^(running|degraded)$/m.test(state);
-    });
-  } catch (error) {
-    throw new Error(`The machine does not come up: ${error}\n${await end()}`);
-  }
+}
+
+async function firstProcessBelow(parent: number): Promise<string> {
+  return await waitUntil("the machine has a first process", async () => {
+    const children = await Deno.readTextFile(`/proc/${parent}/task/${parent}/children`);
+    return children.trim() || undefined;
+  });
+}
+
+async function runInside(
+  firstProcess: string,
+  command: readonly [string, ...string[]],
+): Promise<CommandResult> {
+  const enter = ["--target", firstProcess, "--all", "--root", "--wd=/", "--", "env", "-i"];
+  const path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+  return await runCommand("nsenter", [...enter, path, "LC_ALL=C.UTF-8", ...command], {
+    boundMilliseconds: COMMAND_BOUND_MILLISECONDS,
+  });
+}
+
+function machineOf(
+  root: DebianRoot,
+  namespaces: Namespaces,
+  outcomeOf: Outcome,
+): SystemdMachine {
   return {
     outcomeOf,
     async run(...command): Promise<string> {
@@ -136,7 +168,7 @@ export async function bootMachine(root: DebianRoot): Promise<SystemdMachine> {
       await Deno.writeTextFile(file, content);
     },
     async [Symbol.asyncDispose](): Promise<void> {
-      await end();
+      await namespaces.end();
     },
   };
 }
