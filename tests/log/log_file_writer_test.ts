@@ -308,7 +308,7 @@ interface SlowDisk {
 
 /** The machine's file system, each of whose operations lets everything else in the process get on before it. */
 function slowDisk(): SlowDisk {
-  let [outstanding, most, waiting, open] = [0, 0, 0, 0];
+  let [outstanding, most, waiting] = [0, 0, 0];
   let frozen: "all" | "appendFile" | undefined;
   let thawing = Promise.withResolvers<void>();
 
@@ -327,36 +327,8 @@ function slowDisk(): SlowDisk {
     }
   }
 
-  const methods = new Set(["appendFile", "close", "read", "stat", "truncate"]);
-  const slowHandle = (handle: fileSystem.FileHandle): fileSystem.FileHandle => {
-    open += 1;
-    return new Proxy(handle, {
-      get(target, name): unknown {
-        const value: unknown = Reflect.get(target, name);
-        assert.ok(typeof name === "symbol" || name === "then" || methods.has(name), String(name));
-        if (typeof value !== "function") return value;
-        return (...parameters: unknown[]) =>
-          slowly(String(name), async () => {
-            const result: unknown = await value.apply(target, parameters);
-            if (name === "close") open -= 1;
-            return result;
-          });
-      },
-    });
-  };
-
-  const { open: openFile, realpath, rename, stat } = fileSystem;
-  const slow =
-    (name: string, action: (...parameters: never[]) => Promise<unknown>): unknown =>
-    (...parameters: never[]) => slowly(name, () => action(...parameters));
   return {
-    fileSystem: {
-      open: (...parameters) =>
-        slowly("open", async () => slowHandle(await openFile(...parameters))),
-      realpath: slow("realpath", realpath) as typeof realpath,
-      rename: slow("rename", rename) as typeof rename,
-      stat: slow("stat", stat) as typeof stat,
-    },
+    ...slowFileSystem(slowly),
     freeze: () => frozen = "all",
     freezeWrites: () => frozen = "appendFile",
     thaw(error): void {
@@ -367,7 +339,45 @@ function slowDisk(): SlowDisk {
     },
     isWaiting: () => waiting > 0,
     mostOutstanding: () => most,
-    openFiles: () => open,
+  };
+}
+
+/** Does an operation slowly, which the name tells from others. */
+type Slowly = <Result>(name: string, action: () => Promise<Result>) => Promise<Result>;
+
+/** The machine's file system with all operations done by `slowly`, those of open files as well. */
+function slowFileSystem(slowly: Slowly): Pick<SlowDisk, "fileSystem" | "openFiles"> {
+  let openFiles = 0;
+  const methods = new Set(["appendFile", "close", "read", "stat", "truncate"]);
+  const slowHandle = (handle: fileSystem.FileHandle): fileSystem.FileHandle => {
+    openFiles += 1;
+    return new Proxy(handle, {
+      get(target, name): unknown {
+        const value: unknown = Reflect.get(target, name);
+        assert.ok(typeof name === "symbol" || name === "then" || methods.has(name), String(name));
+        if (typeof value !== "function") return value;
+        return (...parameters: unknown[]) =>
+          slowly(String(name), async () => {
+            const result: unknown = await value.apply(target, parameters);
+            if (name === "close") openFiles -= 1;
+            return result;
+          });
+      },
+    });
+  };
+
+  const { open, realpath, rename, stat } = fileSystem;
+  const slow =
+    (name: string, action: (...parameters: never[]) => Promise<unknown>): unknown =>
+    (...parameters: never[]) => slowly(name, () => action(...parameters));
+  return {
+    fileSystem: {
+      open: (...parameters) => slowly("open", async () => slowHandle(await open(...parameters))),
+      realpath: slow("realpath", realpath) as typeof realpath,
+      rename: slow("rename", rename) as typeof rename,
+      stat: slow("stat", stat) as typeof stat,
+    },
+    openFiles: () => openFiles,
   };
 }
 

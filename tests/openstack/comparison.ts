@@ -69,20 +69,23 @@ function labelsOf(
     .map(({ labels }) => labels).filter((labels) => labels["libvirtname"] === libvirtName);
 }
 
+/** What Nova says of a server. */
+interface ServerAnswers {
+  readonly server: Answer;
+  readonly ports: Answer;
+  readonly volumes: Answer;
+}
+
 function novaPairs(
   page: AnsweredScrape,
   expected: Expectation,
-  answers: { readonly server: Answer; readonly ports: Answer; readonly volumes: Answer },
+  answers: ServerAnswers,
 ): readonly Pair[] {
-  const { server, ports, volumes } = answers;
+  const { server } = answers;
   const { libvirtName } = expected;
   const value = (family: string): number | undefined =>
     page.value(`libvirt_nova_instance_${family}`, { libvirtname: libvirtName });
   const info = labelsOf(page, libvirtName, "info")[0] ?? {};
-  const disks = labelsOf(page, libvirtName, "block_info");
-  const interfaces = labelsOf(page, libvirtName, "interface_info");
-  const serials = volumes.volumeAttachments
-    .map(({ volumeId }: Answer) => expected.oldSerials?.[volumeId] ?? volumeId).sort();
   const figures: readonly Pair[] = expected.isHung === true ? [] : [
     ["vCPUs", value("vcpus"), server.flavor.vcpus, "Nova"],
     ["memory", value("memory_maximum_bytes"), server.flavor.ram * MEBIBYTE, "Nova"],
@@ -110,28 +113,43 @@ function novaPairs(
       POWER_STATES[server["OS-EXT-STS:power_state"]],
       "Nova",
     ],
-    [
-      "volumes",
-      disks.map((disk) => disk["volume_id"]).filter((id) => id !== "").sort(),
-      expected.isRescued === true ? [] : serials,
-      "Nova",
-    ],
-    [
-      "ports",
-      interfaces.map((card) => [
-        card["port_id"],
-        card["mac_address"],
-        (card["fixed_ips"] ?? "").split(",").sort(),
-      ]).sort(),
-      ports.interfaceAttachments.map((port: Answer) => [
-        port.port_id,
-        port.mac_addr,
-        expected.oldAddresses?.[port.port_id] ??
-          port.fixed_ips.map((address: Answer) => address.ip_address).sort(),
-      ]).sort(),
-      "Neutron",
-    ],
+    volumesPair(page, expected, answers),
+    portsPair(page, expected, answers),
     ...figures,
+  ];
+}
+
+function volumesPair(
+  page: AnsweredScrape,
+  expected: Expectation,
+  { volumes }: ServerAnswers,
+): Pair {
+  const serials = volumes.volumeAttachments
+    .map(({ volumeId }: Answer) => expected.oldSerials?.[volumeId] ?? volumeId).sort();
+  return [
+    "volumes",
+    labelsOf(page, expected.libvirtName, "block_info")
+      .map((disk) => disk["volume_id"]).filter((id) => id !== "").sort(),
+    expected.isRescued === true ? [] : serials,
+    "Nova",
+  ];
+}
+
+function portsPair(page: AnsweredScrape, expected: Expectation, { ports }: ServerAnswers): Pair {
+  return [
+    "ports",
+    labelsOf(page, expected.libvirtName, "interface_info").map((card) => [
+      card["port_id"],
+      card["mac_address"],
+      (card["fixed_ips"] ?? "").split(",").sort(),
+    ]).sort(),
+    ports.interfaceAttachments.map((port: Answer) => [
+      port.port_id,
+      port.mac_addr,
+      expected.oldAddresses?.[port.port_id] ??
+        port.fixed_ips.map((address: Answer) => address.ip_address).sort(),
+    ]).sort(),
+    "Neutron",
   ];
 }
 

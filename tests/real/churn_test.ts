@@ -130,6 +130,16 @@ function incompleteOf({ families }: AnsweredScrape): string {
     .map(({ name, labels, value }) => `${name}${JSON.stringify(labels)} ${value}`).join(", ");
 }
 
+/** What the parts of a churn share while it goes on. Times are milliseconds of a steady clock. */
+interface RunningChurn {
+  readonly exporter: ExporterProcess;
+  readonly options: Churn;
+  /** All guests so far, those that are gone as well. */
+  readonly guests: PassingGuest[];
+  readonly begin: number;
+  readonly end: number;
+}
+
 /**
  * Makes and ends guests for a minute, and scrapes all the while. Fails when a page is not right, or when the exporter keeps
  * something of guests that are gone.
@@ -137,73 +147,17 @@ function incompleteOf({ families }: AnsweredScrape): string {
  * @returns how many guests have come and gone in each second
  */
 async function churn(exporter: ExporterProcess, options: Churn): Promise<number> {
-  const guests: PassingGuest[] = [];
   const begin = performance.now();
   const end = begin + CHURN_SECONDS * 1000;
-  const isLastThird = (time: number): boolean => time > begin + (end - begin) * 2 / 3;
-  const isFirstThird = (time: number): boolean => time < begin + (end - begin) / 3;
-
-  async function comeAndGo(): Promise<void> {
-    await using shell = startVirshShell(options.uri);
-    const alive: PassingGuest[] = [];
-    const finish = async (guest: PassingGuest): Promise<void> => {
-      guest.dying = performance.now();
-      await shell.run(`destroy ${guest.name}`);
-      guest.dead = performance.now();
-    };
-    while (performance.now() < end) {
-      const started = performance.now();
-      const guest: PassingGuest = { name: `churn-${guests.length}`, number: guests.length };
-      guests.push(guest);
-      const file = `${options.directory}/${guest.name}.xml`;
-      Deno.writeTextFileSync(file, options.documentOf(guest));
-      await shell.run(["create", file, ...options.createOptions].join(" "));
-      guest.born = performance.now();
-      alive.push(guest);
-      const oldest = alive.length > options.kept ? alive.shift() : undefined;
-      if (oldest !== undefined) await finish(oldest);
-      await pause(started + options.intervalMilliseconds - performance.now());
-    }
-    for (const guest of alive) await finish(guest);
-  }
-
-  async function scrapeOnce(): Promise<AnsweredScrape> {
-    const started = performance.now();
-    const page = await exporter.scrape();
-    judgePage(page, guests, started, performance.now());
-    options.inspect?.(page);
-    return page;
-  }
-
-  async function scrapeAllTheWhile(): Promise<void> {
-    while (performance.now() < end) {
-      const next = performance.now() + SCRAPE_INTERVAL_MILLISECONDS;
-      await scrapeOnce();
-      await pause(next - performance.now());
-    }
-  }
-
-  // A collector of garbage makes a saw of the memory, so the low points are what can be compared.
-  async function watchMemory(): Promise<{ readonly early: number; readonly late: number }> {
-    let [early, late] = [Infinity, Infinity];
-    while (performance.now() < end) {
-      const now = performance.now();
-      const memory = memoryOf(exporter.processId).anonymous;
-      if (isLastThird(now)) late = Math.min(late, memory);
-      else if (!isFirstThird(now)) early = Math.min(early, memory);
-      await pause(MEMORY_INTERVAL_MILLISECONDS);
-    }
-    return { early, late };
-  }
-
-  await scrapeOnce();
+  const running: RunningChurn = { exporter, options, guests: [], begin, end };
+  await scrapeOnce(running);
   const files = countDescriptors(exporter.processId);
   const [{ early, late }] = await Promise.all([
-    watchMemory(),
-    scrapeAllTheWhile(),
-    ...Array.from({ length: options.loops }, comeAndGo),
+    watchMemory(running),
+    scrapeAllTheWhile(running),
+    ...Array.from({ length: options.loops }, () => comeAndGo(running)),
   ]);
-  const page = await scrapeOnce();
+  const page = await scrapeOnce(running);
   assert.ok(
     late <= early * 1.25 + 8 * BYTES_PER_MEBIBYTE,
     `The memory went from ${early} to ${late} bytes`,
@@ -213,6 +167,72 @@ async function churn(exporter: ExporterProcess, options: Churn): Promise<number>
     () => countDescriptors(exporter.processId) === files || undefined,
     5_000,
   );
+  assertNothingFailed(page);
+  return running.guests.length / CHURN_SECONDS;
+}
+
+/** Makes one guest after the other, and ends the oldest when there are more than are kept. */
+async function comeAndGo({ options, guests, end }: RunningChurn): Promise<void> {
+  await using shell = startVirshShell(options.uri);
+  const alive: PassingGuest[] = [];
+  const finish = async (guest: PassingGuest): Promise<void> => {
+    guest.dying = performance.now();
+    await shell.run(`destroy ${guest.name}`);
+    guest.dead = performance.now();
+  };
+  while (performance.now() < end) {
+    const started = performance.now();
+    const guest: PassingGuest = { name: `churn-${guests.length}`, number: guests.length };
+    guests.push(guest);
+    const file = `${options.directory}/${guest.name}.xml`;
+    Deno.writeTextFileSync(file, options.documentOf(guest));
+    await shell.run(["create", file, ...options.createOptions].join(" "));
+    guest.born = performance.now();
+    alive.push(guest);
+    const oldest = alive.length > options.kept ? alive.shift() : undefined;
+    if (oldest !== undefined) await finish(oldest);
+    await pause(started + options.intervalMilliseconds - performance.now());
+  }
+  for (const guest of alive) await finish(guest);
+}
+
+async function scrapeOnce({ exporter, options, guests }: RunningChurn): Promise<AnsweredScrape> {
+  const started = performance.now();
+  const page = await exporter.scrape();
+  judgePage(page, guests, started, performance.now());
+  options.inspect?.(page);
+  return page;
+}
+
+async function scrapeAllTheWhile(running: RunningChurn): Promise<void> {
+  while (performance.now() < running.end) {
+    const next = performance.now() + SCRAPE_INTERVAL_MILLISECONDS;
+    await scrapeOnce(running);
+    await pause(next - performance.now());
+  }
+}
+
+/**
+ * The least memory of the exporter in the second and in the last third, in bytes. A collector of garbage makes a saw of the
+ * memory, so the low points are what can be compared.
+ */
+async function watchMemory(
+  { exporter, begin, end }: RunningChurn,
+): Promise<{ readonly early: number; readonly late: number }> {
+  const isLastThird = (time: number): boolean => time > begin + (end - begin) * 2 / 3;
+  const isFirstThird = (time: number): boolean => time < begin + (end - begin) / 3;
+  let [early, late] = [Infinity, Infinity];
+  while (performance.now() < end) {
+    const now = performance.now();
+    const memory = memoryOf(exporter.processId).anonymous;
+    if (isLastThird(now)) late = Math.min(late, memory);
+    else if (!isFirstThird(now)) early = Math.min(early, memory);
+    await pause(MEMORY_INTERVAL_MILLISECONDS);
+  }
+  return { early, late };
+}
+
+function assertNothingFailed(page: AnsweredScrape): void {
   const own = (family: string, labels?: Readonly<Record<string, string>>): number | undefined =>
     page.value(`libvirt_nova_exporter_${family}`, labels);
   assert.equal(own("quarantined"), 0);
@@ -224,7 +244,6 @@ async function churn(exporter: ExporterProcess, options: Churn): Promise<number>
   ) {
     assert.equal(own("errors_total", { kind }), 0, kind);
   }
-  return guests.length / CHURN_SECONDS;
 }
 
 function macAddressOf({ number }: PassingGuest): string {
@@ -355,14 +374,17 @@ if (host.available) {
       return page.labelValues(`${PREFIX}memory_used_kb`, "libvirtname").length > 0 || undefined;
     }, 30_000);
 
-    await context.step("while QEMU guests, and more than ten others a second, do", async () => {
-      const [ofTestDriver, ofQemu] = await Promise.all([
-        churnOfTestDriver(hypervisor, image),
-        churnOfQemu(hypervisor, exporter, image),
-      ]);
-      assert.ok(ofTestDriver >= 10, `${ofTestDriver} guests a second`);
-      assert.ok(ofQemu > 0.5, `${ofQemu} guests a second`);
-    });
+    await context.step(
+      "while QEMU guests, and more than ten others a second, do",
+      async () => {
+        const [ofTestDriver, ofQemu] = await Promise.all([
+          churnOfTestDriver(hypervisor, image),
+          churnOfQemu(hypervisor, exporter, image),
+        ]);
+        assert.ok(ofTestDriver >= 10, `${ofTestDriver} guests a second`);
+        assert.ok(ofQemu > 0.5, `${ofQemu} guests a second`);
+      },
+    );
 
     const restart = async (): Promise<void> => {
       const { virsh } = hypervisor;

@@ -188,90 +188,112 @@ function queryOf(path: string, panel: string, place = 0): string {
 }
 
 async function checkDashboards(context: Deno.TestContext, prometheus: Prometheus): Promise<void> {
-  const [projects, instances] = [
-    variable("project.json", "project"),
-    variable("instance.json", "uuid"),
+  await context.step(
+    "each project can be chosen once, by its id",
+    () => checkProjectChoice(prometheus),
+  );
+  await context.step(
+    "each instance can be chosen once, by its UUID",
+    () => checkInstanceChoice(prometheus),
+  );
+  await context.step(
+    "a project has its own instances, and one that migrates once",
+    () => checkProjectFigures(prometheus),
+  );
+  await context.step(
+    "a renamed project is one line, with the name that most carry",
+    () => checkRenamedProject(prometheus),
+  );
+  await context.step(
+    "a line of a graph leads to its instance",
+    () => checkLinesOfGraph(prometheus),
+  );
+  await context.step(
+    "two instances of one libvirt name have panels of their own",
+    () => checkSharedLibvirtName(prometheus),
+  );
+}
+
+async function checkProjectChoice(prometheus: Prometheus): Promise<void> {
+  const projects = variable("project.json", "project");
+  deepEqual(await optionsOf(prometheus, projects, {}), [
+    ["admin / aa", "aa"],
+    ["admin / bb", "bb"],
+    [`${HOSTILE} / cc`, "cc"],
+    ["new / dd", "dd"],
+  ]);
+}
+
+async function checkInstanceChoice(prometheus: Prometheus): Promise<void> {
+  const instances = variable("instance.json", "uuid");
+  deepEqual((await optionsOf(prometheus, instances, { project: ".*" })).map(([, id]) => id), [
+    "u1",
+    "u2",
+    "u3",
+    "u4",
+    "u5",
+    "u6",
+  ]);
+  deepEqual(await optionsOf(prometheus, instances, { project: "cc" }), [
+    [`${HOSTILE} / instance-00000002`, "u3"],
+  ]);
+  deepEqual(await optionsOf(prometheus, instances, { project: "(aa|bb)" }), [
+    ["a / instance-00000001", "u1"],
+    ["b / instance-00000001", "u2"],
+  ]);
+}
+
+async function checkProjectFigures(prometheus: Prometheus): Promise<void> {
+  const figures: readonly (readonly [project: string, instances: number, cpus: number])[] = [
+    ["aa", 1, 1],
+    ["bb", 1, 4],
+    ["cc", 1, 2],
+    ["dd", 3, 24],
+    ["(aa|cc)", 2, 3],
   ];
+  for (const [project, count, virtualCpus] of figures) {
+    const figure = async (panel: string): Promise<readonly number[]> => {
+      const values = { project, host: ".*" };
+      return (await prometheus.query(substitute(queryOf("project.json", panel), values)))
+        .map(({ value }) => value);
+    };
+    deepEqual(await figure("Instances"), [count], project);
+    deepEqual(await figure("vCPUs"), [virtualCpus], project);
+  }
+}
 
-  await context.step("each project can be chosen once, by its id", async () => {
-    deepEqual(await optionsOf(prometheus, projects, {}), [
-      ["admin / aa", "aa"],
-      ["admin / bb", "bb"],
-      [`${HOSTILE} / cc`, "cc"],
-      ["new / dd", "dd"],
-    ]);
-  });
+async function checkRenamedProject(prometheus: Prometheus): Promise<void> {
+  const values = { project: "(bb|cc|dd)", host: ".*", "__rate_interval": "10s" };
+  const samples = await prometheus.waitFor(
+    substitute(queryOf("project.json", "Disk throughput"), values),
+    ({ length }) => length === 3,
+    BOUND_MILLISECONDS,
+  );
+  deepEqual(samples.map(({ labels }) => labels["novaproject"]).sort(), ["admin", "new", HOSTILE]);
+}
 
-  await context.step("each instance can be chosen once, by its UUID", async () => {
-    deepEqual((await optionsOf(prometheus, instances, { project: ".*" })).map(([, id]) => id), [
-      "u1",
-      "u2",
-      "u3",
-      "u4",
-      "u5",
-      "u6",
-    ]);
-    deepEqual(await optionsOf(prometheus, instances, { project: "cc" }), [
-      [`${HOSTILE} / instance-00000002`, "u3"],
-    ]);
-    deepEqual(await optionsOf(prometheus, instances, { project: "(aa|bb)" }), [
-      ["a / instance-00000001", "u1"],
-      ["b / instance-00000001", "u2"],
-    ]);
-  });
+async function checkLinesOfGraph(prometheus: Prometheus): Promise<void> {
+  const values = { project: "(aa|bb)", host: ".*", "__rate_interval": "10s" };
+  const samples = await prometheus.waitFor(
+    substitute(queryOf("project.json", "Processors"), values),
+    ({ length }) => length === 2,
+    BOUND_MILLISECONDS,
+  );
+  deepEqual(samples.map(({ labels }) => labels["uuid"]).sort(), ["u1", "u2"]);
+}
 
-  await context.step("a project has its own instances, and one that migrates once", async () => {
-    const figures: readonly (readonly [project: string, instances: number, cpus: number])[] = [
-      ["aa", 1, 1],
-      ["bb", 1, 4],
-      ["cc", 1, 2],
-      ["dd", 3, 24],
-      ["(aa|cc)", 2, 3],
-    ];
-    for (const [project, count, virtualCpus] of figures) {
-      const figure = async (panel: string): Promise<readonly number[]> => {
-        const values = { project, host: ".*" };
-        return (await prometheus.query(substitute(queryOf("project.json", panel), values)))
-          .map(({ value }) => value);
-      };
-      deepEqual(await figure("Instances"), [count], project);
-      deepEqual(await figure("vCPUs"), [virtualCpus], project);
-    }
-  });
-
-  await context.step("a renamed project is one line, with the name that most carry", async () => {
-    const values = { project: "(bb|cc|dd)", host: ".*", "__rate_interval": "10s" };
-    const samples = await prometheus.waitFor(
-      substitute(queryOf("project.json", "Disk throughput"), values),
-      ({ length }) => length === 3,
-      BOUND_MILLISECONDS,
+async function checkSharedLibvirtName(prometheus: Prometheus): Promise<void> {
+  for (const [uuid, virtualCpus] of [["u1", 1], ["u2", 4]] as const) {
+    const values = { uuid, libvirtname: "instance-00000001" };
+    const samples = await prometheus.query(
+      substitute(queryOf("instance.json", "vCPUs"), values),
     );
-    deepEqual(samples.map(({ labels }) => labels["novaproject"]).sort(), ["admin", "new", HOSTILE]);
-  });
-
-  await context.step("a line of a graph leads to its instance", async () => {
-    const values = { project: "(aa|bb)", host: ".*", "__rate_interval": "10s" };
-    const samples = await prometheus.waitFor(
-      substitute(queryOf("project.json", "Processors"), values),
-      ({ length }) => length === 2,
-      BOUND_MILLISECONDS,
+    deepEqual(samples.map(({ value }) => value), [virtualCpus]);
+    equal(
+      (await prometheus.query(substitute(queryOf("instance.json", "Instance"), values))).length,
+      1,
     );
-    deepEqual(samples.map(({ labels }) => labels["uuid"]).sort(), ["u1", "u2"]);
-  });
-
-  await context.step("two instances of one libvirt name have panels of their own", async () => {
-    for (const [uuid, virtualCpus] of [["u1", 1], ["u2", 4]] as const) {
-      const values = { uuid, libvirtname: "instance-00000001" };
-      const samples = await prometheus.query(
-        substitute(queryOf("instance.json", "vCPUs"), values),
-      );
-      deepEqual(samples.map(({ value }) => value), [virtualCpus]);
-      equal(
-        (await prometheus.query(substitute(queryOf("instance.json", "Instance"), values))).length,
-        1,
-      );
-    }
-  });
+  }
 }
 
 if (host.available) {

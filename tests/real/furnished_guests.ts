@@ -151,80 +151,93 @@ export async function knownGuests(
 ): Promise<Readonly<Record<string, KnownGuest>>> {
   const machine = /machine='([^']+)'/.exec(await hypervisor.virsh("dumpxml", BUSY))?.[1] ??
     "no machine";
-  const start = async (name: string): Promise<number> => {
-    const file = `${hypervisor.directory}/run/libvirt/qemu/${name}.pid`;
-    return Math.round(Number(await outputOf("stat", ["--format=%.9Y", file])) * 1000) / 1000;
-  };
-  const information = (name: string, labels: Labels): Labels => ({
-    ...INFORMATION_OF_ALL,
-    machine,
-    uuid: UUIDS[name] ?? "",
-    ...labels,
-  });
-  const fileOf = (name: string, target: string): string =>
-    `${hypervisor.directory}/disks/${UUIDS[name]}-${target}.raw`;
   return {
-    [BUSY]: {
-      identity: { libvirtname: BUSY, novaname: "busy", novaproject: PROJECT.name },
-      information: information(BUSY, {
-        flavor: "m1.tiny",
-        "flavor_id": "42",
-        "project_id": PROJECT.id,
-        user: "tester",
-        "user_id": "user-id",
-        "image_id": IMAGE,
-        "root_type": "image",
-        "nova_version": "34.0.0",
-      }),
-      values: {
-        "flavor_vcpus": 2,
-        "flavor_memory_bytes": 100_663_296,
-        "flavor_disk_bytes": 1_073_741_824,
-        "flavor_ephemeral_bytes": 2_147_483_648,
-        "flavor_swap_bytes": 3_145_728,
-        "metadata_created_timestamp_seconds": 1_717_236_000,
-        "start_timestamp_seconds": await start(BUSY),
-      },
-      disks: {
-        vda: { ...DISK_OF_ALL, source: overlayOf(hypervisor, BUSY), driver: "qcow2" },
-        vdb: { ...DISK_OF_ALL, source: fileOf(BUSY, "vdb"), volume_id: VOLUME },
-      },
-      interfaces: {
-        [`tap${PORT.slice(0, 11)}`]: {
-          ...INTERFACE_OF_ALL,
-          "mac_address": "fa:16:3e:00:00:01",
-          "port_id": PORT,
-          "fixed_ips": "192.0.2.10,2001:db8::10",
-        },
-        tapelse: { ...INTERFACE_OF_ALL, mac_address: "fa:16:3e:00:00:02" },
-      },
+    [BUSY]: await knownBusyGuest(hypervisor, machine),
+    [PAUSED]: await knownPausedGuest(hypervisor, machine),
+    [PLAIN]: await knownPlainGuest(hypervisor, machine),
+  };
+}
+
+async function knownBusyGuest(hypervisor: Hypervisor, machine: string): Promise<KnownGuest> {
+  const volumeFile = `${hypervisor.directory}/disks/${UUIDS[BUSY]}-vdb.raw`;
+  return {
+    identity: { libvirtname: BUSY, novaname: "busy", novaproject: PROJECT.name },
+    information: {
+      ...INFORMATION_OF_ALL,
+      machine,
+      uuid: UUIDS[BUSY] ?? "",
+      flavor: "m1.tiny",
+      "flavor_id": "42",
+      "project_id": PROJECT.id,
+      user: "tester",
+      "user_id": "user-id",
+      "image_id": IMAGE,
+      "root_type": "image",
+      "nova_version": "34.0.0",
     },
-    [PAUSED]: {
-      identity: { libvirtname: PAUSED, novaname: "paused", novaproject: OTHER_PROJECT.name },
-      information: information(PAUSED, {
-        "project_id": OTHER_PROJECT.id,
-        "root_type": "volume",
-        "nova_version": "18.0.0",
-      }),
-      values: {
-        "metadata_created_timestamp_seconds": 1_583_020_799,
-        "start_timestamp_seconds": await start(PAUSED),
-      },
-      disks: {
-        vda: { ...DISK_OF_ALL, source: overlayOf(hypervisor, PAUSED), driver: "qcow2" },
-      },
-      interfaces: {},
+    values: {
+      "flavor_vcpus": 2,
+      "flavor_memory_bytes": 100_663_296,
+      "flavor_disk_bytes": 1_073_741_824,
+      "flavor_ephemeral_bytes": 2_147_483_648,
+      "flavor_swap_bytes": 3_145_728,
+      "metadata_created_timestamp_seconds": 1_717_236_000,
+      "start_timestamp_seconds": await startOf(hypervisor, BUSY),
     },
-    [PLAIN]: {
-      identity: { libvirtname: PLAIN, novaname: "", novaproject: "" },
-      information: information(PLAIN, {}),
-      values: { start_timestamp_seconds: await start(PLAIN) },
-      disks: {},
-      interfaces: {
-        tapplain: { ...INTERFACE_OF_ALL, mac_address: "fa:16:3e:00:00:03" },
+    disks: {
+      vda: { ...DISK_OF_ALL, source: overlayOf(hypervisor, BUSY), driver: "qcow2" },
+      vdb: { ...DISK_OF_ALL, source: volumeFile, volume_id: VOLUME },
+    },
+    interfaces: {
+      [`tap${PORT.slice(0, 11)}`]: {
+        ...INTERFACE_OF_ALL,
+        "mac_address": "fa:16:3e:00:00:01",
+        "port_id": PORT,
+        "fixed_ips": "192.0.2.10,2001:db8::10",
       },
+      tapelse: { ...INTERFACE_OF_ALL, mac_address: "fa:16:3e:00:00:02" },
     },
   };
+}
+
+async function knownPausedGuest(hypervisor: Hypervisor, machine: string): Promise<KnownGuest> {
+  return {
+    identity: { libvirtname: PAUSED, novaname: "paused", novaproject: OTHER_PROJECT.name },
+    information: {
+      ...INFORMATION_OF_ALL,
+      machine,
+      uuid: UUIDS[PAUSED] ?? "",
+      "project_id": OTHER_PROJECT.id,
+      "root_type": "volume",
+      "nova_version": "18.0.0",
+    },
+    values: {
+      "metadata_created_timestamp_seconds": 1_583_020_799,
+      "start_timestamp_seconds": await startOf(hypervisor, PAUSED),
+    },
+    disks: {
+      vda: { ...DISK_OF_ALL, source: overlayOf(hypervisor, PAUSED), driver: "qcow2" },
+    },
+    interfaces: {},
+  };
+}
+
+async function knownPlainGuest(hypervisor: Hypervisor, machine: string): Promise<KnownGuest> {
+  return {
+    identity: { libvirtname: PLAIN, novaname: "", novaproject: "" },
+    information: { ...INFORMATION_OF_ALL, machine, uuid: UUIDS[PLAIN] ?? "" },
+    values: { start_timestamp_seconds: await startOf(hypervisor, PLAIN) },
+    disks: {},
+    interfaces: {
+      tapplain: { ...INTERFACE_OF_ALL, mac_address: "fa:16:3e:00:00:03" },
+    },
+  };
+}
+
+/** When a guest was started, in seconds since 1970, as libvirt's file with its process id tells. */
+async function startOf({ directory }: Hypervisor, name: string): Promise<number> {
+  const file = `${directory}/run/libvirt/qemu/${name}.pid`;
+  return Math.round(Number(await outputOf("stat", ["--format=%.9Y", file])) * 1000) / 1000;
 }
 
 function overlayOf({ directory }: Hypervisor, name: string): string {
