@@ -33,7 +33,7 @@ export async function step(
     hasSpoken = true;
   };
   const first = setTimeout(speak, 1_000);
-  const further = setInterval(speak, STILL_AT_IT_MILLISECONDS);
+  const repeated = setInterval(speak, STILL_AT_IT_MILLISECONDS);
   try {
     const { success, stdout, stderr } = await new Deno.Command(program, {
       args,
@@ -54,7 +54,7 @@ export async function step(
     throw error;
   } finally {
     clearTimeout(first);
-    clearInterval(further);
+    clearInterval(repeated);
   }
   if (hasSpoken) say(`${description}: done in ${seconds()}`);
 }

@@ -74,7 +74,7 @@ export class LogFileWriter {
   /** Begins to open the file. */
   constructor(options: LogFileWriterOptions) {
     this.#options = options;
-    this.#enqueueTask(() => this.#attempt([]));
+    this.#enqueueTask(() => this.#tryToWrite([]));
   }
 
   /** Takes a line without its line feed, for the file or, when that does not work, for standard error. */
@@ -102,7 +102,7 @@ export class LogFileWriter {
     if (this.#closing !== undefined) return false;
     const count = await this.#enqueueTask(async () => {
       await this.#release();
-      return await this.#attempt([]);
+      return await this.#tryToWrite([]);
     });
     return count !== undefined;
   }
@@ -177,14 +177,14 @@ export class LogFileWriter {
     }
     const beyond = this.#queue.findIndex(({ kind }) => kind === "task");
     const lines = this.#queue.slice(0, beyond < 0 ? undefined : beyond).filter(isLine);
-    const count = this.#isResting() ? undefined : await this.#attempt(lines);
+    const count = this.#isResting() ? undefined : await this.#tryToWrite(lines);
     if (count === undefined) this.#tellOnce(lines);
     const done = new Set<Line | Task>(lines.slice(0, count));
     this.#queue = this.#queue.filter((entry) => !done.has(entry));
   }
 
   /** Writes the first of the lines, or all; returns how many, or undefined when that failed. */
-  async #attempt(lines: readonly Line[]): Promise<number | undefined> {
+  async #tryToWrite(lines: readonly Line[]): Promise<number | undefined> {
     try {
       return await this.#put(lines.map(({ text }) => text));
     } catch (error) {

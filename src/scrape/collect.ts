@@ -142,7 +142,7 @@ export class CollectionMaker {
   async make(request: CollectRequest): Promise<Collection> {
     this.#self.countCollection();
     try {
-      const collected = this.#collect(request);
+      const collected = this.#collectValues(request);
       const collection = await withinTime(collected, request.milliseconds + DEFECT_MILLISECONDS);
       if (collection === undefined) throw new Error("The libvirt shim does not answer");
       return collection;
@@ -165,7 +165,7 @@ export class CollectionMaker {
     );
   }
 
-  async #collect({ collectors, format, milliseconds }: CollectRequest): Promise<Collection> {
+  async #collectValues({ collectors, format, milliseconds }: CollectRequest): Promise<Collection> {
     const clock = phaseClock();
     const { hypervisor } = this.#options;
     const deadline = performance.now() + milliseconds * LIBVIRT_PART;

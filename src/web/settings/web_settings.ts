@@ -101,7 +101,7 @@ export async function followWebSettings(
 /** Settings that are read again when a file has changed. */
 class FollowedSettings implements WebSettingsSource {
   readonly #file: string;
-  readonly #attempt: () => Promise<Attempt>;
+  readonly #attemptToLoad: () => Promise<Attempt>;
   readonly #log: LogWriter;
   readonly #listeners: ((settings: WebSettings) => void)[] = [];
   readonly #timer: ReturnType<typeof setInterval>;
@@ -124,7 +124,7 @@ class FollowedSettings implements WebSettingsSource {
     intervalMilliseconds: number,
   ) {
     this.#file = file;
-    this.#attempt = attempt;
+    this.#attemptToLoad = attempt;
     this.#log = log;
     this.#current = settings;
     this.#files = files;
@@ -163,7 +163,7 @@ class FollowedSettings implements WebSettingsSource {
   }
 
   async #load(isAsked: boolean): Promise<void> {
-    const attempt = await this.#attempt();
+    const attempt = await this.#attemptToLoad();
     this.#files = attempt.files;
     this.#takenOver = attempt.isUnread ? undefined : attempt.fingerprint;
     this.#lastSeen = attempt.fingerprint;
