@@ -57,7 +57,7 @@ impl Survey {
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
 pub struct Description {
-    /// Whose.
+    /// The domain that it defines, by the number that the survey gave it.
     pub handle: u32,
     /// The definition.
     pub xml: Option<String>,

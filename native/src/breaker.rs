@@ -7,7 +7,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// From how many times on the pause doubles no more: about an hour.
 const MAXIMUM_DOUBLINGS: u32 = 6;
 
-/// See the module.
+/// Whether something is given up for now, and until when.
 #[derive(Debug, Default)]
 pub struct Breaker {
     /// How often it has hung since it last answered.

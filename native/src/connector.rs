@@ -35,7 +35,7 @@ const MAXIMUM_REFUSED_INTERVAL: Duration = Duration::from_secs(600);
 /// How long a new connection is waited for to be prepared. It can be used before that.
 const PREPARATION: Duration = Duration::from_millis(200);
 
-/// See the module.
+/// The one connection to a URI, and the attempts to open it.
 pub struct Connector {
     library: &'static Library,
     uri: CString,

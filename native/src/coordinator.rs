@@ -18,7 +18,7 @@ use crate::domain_calls::DomainCaller;
 use crate::error::LibvirtError;
 use crate::events::Noted;
 use crate::failure_times::FailureTimes;
-use crate::library::{Rest, rest_event_loop};
+use crate::library::{EventLoopPause, pause_event_loop};
 use crate::pool::{Need, Pool, Request, Subject, Task};
 use crate::question::{Question, QuestionOptions};
 use crate::reader::Devices;
@@ -54,7 +54,7 @@ fn nudge(connection: Arc<Connection>) {
     });
 }
 
-/// See the module. The steps are in `survey.rs`, `describe.rs` and `measure.rs`.
+/// Asks one hypervisor. The steps are in `survey.rs`, `describe.rs` and `measure.rs`.
 pub struct Coordinator {
     /// The question that is answered now, or was last.
     pub question: Question,
@@ -77,8 +77,8 @@ pub struct Coordinator {
     pub failed: FailureTimes,
     /// The calls since the last measurement.
     pub call_times: CallTimes,
-    /// The event loop rests from a survey's first call until the values are there.
-    pub rest: Option<Rest>,
+    /// The event loop pauses from a survey's first call until the values are there.
+    pub event_loop_pause: Option<EventLoopPause>,
 }
 
 impl Coordinator {
@@ -98,7 +98,7 @@ impl Coordinator {
             without_cgroup: HashMap::new(),
             failed: FailureTimes::default(),
             call_times: CallTimes::default(),
-            rest: None,
+            event_loop_pause: None,
         }
     }
 
@@ -150,7 +150,7 @@ impl Coordinator {
         if tasks.is_empty() {
             return Vec::new();
         }
-        self.rest.get_or_insert_with(rest_event_loop);
+        self.event_loop_pause.get_or_insert_with(pause_event_loop);
         let (owners, tasks): (Vec<Owner>, Vec<Task>) = tasks.into_iter().unzip();
         let limits = self.question.limits();
         let readings = self.pool.run(tasks, limits, &mut self.call_times, &mut || {

@@ -15,8 +15,8 @@ const FILE_NAME: &str = "libvirt.so.0";
 /// The first release with bulk statistics, as libvirt writes a version: 1.2.8.
 const OLDEST_VERSION: c_ulong = 1_002_008;
 
-/// How long the event loop rests at most. libvirt's keepalive messages are seconds apart.
-const MAXIMUM_REST: Duration = Duration::from_secs(1);
+/// How long the event loop pauses at most. libvirt's keepalive messages are seconds apart.
+const MAXIMUM_PAUSE: Duration = Duration::from_secs(1);
 
 /// The loaded library. There is one in a process, because libvirt's own state is per process.
 pub struct Library {
@@ -42,31 +42,31 @@ type GetVersion = unsafe extern "C" fn(
 
 static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
 
-/// Who wants the event loop to rest, and a signal when it is one less.
-static RESTS: Mutex<usize> = Mutex::new(0);
-static REST_ENDED: Condvar = Condvar::new();
+/// How many want the event loop to pause, and a signal when it is one less.
+static PAUSES: Mutex<usize> = Mutex::new(0);
+static PAUSE_ENDED: Condvar = Condvar::new();
 
-/// The event loop rests while this lives.
-pub struct Rest(());
+/// The event loop pauses while this lives.
+pub struct EventLoopPause(());
 
-/// Lets the event loop rest while calls are made. A call takes its connection's socket from the loop and gives it
+/// Lets the event loop pause while calls are made. A call takes its connection's socket from the loop and gives it
 /// back, which wakes the loop up both times and costs more than the call itself. Calls read what else comes on
 /// the socket; events wait for the loop.
-pub fn rest_event_loop() -> Rest {
-    *lock(&RESTS) += 1;
-    Rest(())
+pub fn pause_event_loop() -> EventLoopPause {
+    *lock(&PAUSES) += 1;
+    EventLoopPause(())
 }
 
-impl Drop for Rest {
+impl Drop for EventLoopPause {
     fn drop(&mut self) {
-        *lock(&RESTS) -= 1;
-        REST_ENDED.notify_all();
+        *lock(&PAUSES) -= 1;
+        PAUSE_ENDED.notify_all();
     }
 }
 
-fn rest_while_wanted() {
-    let rests = lock(&RESTS);
-    drop(REST_ENDED.wait_timeout_while(rests, MAXIMUM_REST, |rests| *rests > 0));
+fn pause_while_wanted() {
+    let pauses = lock(&PAUSES);
+    drop(PAUSE_ENDED.wait_timeout_while(pauses, MAXIMUM_PAUSE, |pauses| *pauses > 0));
 }
 
 /// Opens `libvirt.so.0` once for the process, silences its output and starts its event loop.
@@ -105,11 +105,11 @@ fn open() -> Result<Library, String> {
     let run = api.virEventRunDefaultImpl;
     let serve = move || {
         loop {
-            rest_while_wanted();
+            pause_while_wanted();
             // SAFETY: the default implementation was registered above and only this thread runs it. It blocks until there
             // is something to do.
             if unsafe { run() } < 0 {
-                // Without the pause a loop that cannot poll would burn a core.
+                // Without this sleep a loop that cannot poll would burn a core.
                 thread::sleep(Duration::from_secs(1));
             }
         }

@@ -62,7 +62,7 @@ impl Coordinator {
         self.ask_busy_again(&mut findings);
         self.ask_switches(&mut findings);
         self.find_gone(&mut findings);
-        self.rest = None;
+        self.event_loop_pause = None;
         let additions = lock(&self.dictionary).additions();
         let (call_times, status) = (self.call_times.take(), self.status());
         findings.into_measurement(handles, additions, call_times, status)

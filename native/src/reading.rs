@@ -4,7 +4,7 @@ use crate::answers::{Entity, Verdict};
 use crate::error::{LibvirtError, Result};
 use crate::row::Row;
 
-/// See the module. Several of the same domain become one.
+/// What a task has found of its domain, of several domains or of the host. Several of the same domain become one.
 #[derive(Debug, Default)]
 pub struct Reading {
     /// How complete it is.

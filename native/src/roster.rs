@@ -34,10 +34,10 @@ pub struct Surveyed {
 pub const END_REASONS: [&str; 8] =
     ["shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from_snapshot", "unknown"];
 
-/// The last of them.
+/// The position of the last one, which stands for all that are not listed.
 const UNKNOWN_END: usize = END_REASONS.len() - 1;
 
-/// See the module.
+/// The domains that are known now, and the runs that they stand for.
 #[derive(Default)]
 pub struct Roster {
     /// By handle.

@@ -83,7 +83,7 @@ impl Coordinator {
     /// Nothing of this scrape was answered, or there is no list to go on with.
     fn without_roster(&mut self, error: LibvirtError) -> Survey {
         self.roster.disconnect();
-        self.rest = None;
+        self.event_loop_pause = None;
         Survey::empty(error)
     }
 
