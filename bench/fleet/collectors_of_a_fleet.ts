@@ -36,9 +36,13 @@ export interface FleetEngines extends AsyncDisposable {
   readonly dataFolders: readonly string[];
 }
 
-/** How many share the hosts, and how many of vmagent's scrape each host. */
+/** How many Prometheus servers share the hosts. */
 export const SHARDS = 2;
+
+/** How many vmagents share the hosts. */
 export const AGENTS = 3;
+
+/** How many of the vmagents scrape each host. */
 export const REPLICATION = 2;
 
 /** What to scrape, and how often. */

@@ -55,6 +55,7 @@ export interface NovaInstance {
   readonly ports: readonly NovaPort[];
 }
 
+/** libvirt's names of all limits that a disk can have. */
 export const IO_TUNE_LIMITS = [
   "total_bytes_sec",
   "read_bytes_sec",

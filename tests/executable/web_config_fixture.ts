@@ -14,16 +14,22 @@ import {
 /** Of "fakepassword", at the usual cost. */
 export const HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
 
+/** The part of a web configuration that asks for the login of alice. */
 export const USERS = `basic_auth_users:\n  alice: ${HASH}\n`;
 
+/** The header `Authorization` of alice. */
 export const RIGHT = `Basic ${btoa("alice:fakepassword")}`;
 
+/** The part of a web configuration that serves TLS with the scene's certificate. */
 export const TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
 
+/** What the log has when the executable serves. */
 export const READY = "message=Started";
 
+/** The names that the server's certificate is for. */
 export const NAMES = "DNS:localhost,IP:127.0.0.1";
 
+/** What a request got. */
 export interface Answer {
   readonly status: number;
   readonly body: string;
@@ -45,12 +51,14 @@ export function request(options: RequestOptions & TlsOptions, isTls: boolean): P
   });
 }
 
+/** What a client trusts and shows of itself, as PEM. */
 export interface TlsOptions {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
 }
 
+/** A folder with the server's certificate, in which executables can be started. */
 export interface Scene {
   readonly folder: TestFolder;
   readonly server: TestCertificate;
@@ -61,6 +69,7 @@ export interface Scene {
   ): Promise<ServingExecutable>;
 }
 
+/** Gives a scene, and fails when anything that was started in it still runs at its end. */
 export async function withScene(use: (scene: Scene) => Promise<void>): Promise<void> {
   await using folder = await createTestFolder();
   const server = await makeCertificate(folder.path, "server", { names: NAMES });

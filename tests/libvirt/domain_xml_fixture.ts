@@ -5,9 +5,13 @@ import type {
   NovaInstance,
 } from "../../src/libvirt/domain_description.ts";
 
+/** The namespace of the first version of Nova's metadata. */
 export const NOVA_1_0 = "http://openstack.org/xmlns/libvirt/nova/1.0";
+
+/** The namespace of the second version of Nova's metadata. */
 export const NOVA_1_1 = "http://openstack.org/xmlns/libvirt/nova/1.1";
 
+/** The text of a file below `tests/fixtures`. */
 export function readFixture(path: string): string {
   return readFileSync(new URL(`../fixtures/${path}`, import.meta.url), "utf8");
 }
@@ -18,6 +22,7 @@ export function novaXml(inside: string): string {
     `<nova:instance xmlns:nova="${NOVA_1_1}">${inside}</nova:instance></metadata></domain>`;
 }
 
+/** What is read of a flavor that says nothing. */
 export const EMPTY_FLAVOR: NovaFlavor = {
   name: "",
   id: "",
@@ -28,6 +33,7 @@ export const EMPTY_FLAVOR: NovaFlavor = {
   virtualCpus: undefined,
 };
 
+/** What is read of an element of Nova's metadata that says nothing. */
 export const EMPTY_INSTANCE: NovaInstance = {
   metadataVersion: "1.1",
   name: "",
@@ -44,6 +50,7 @@ export const EMPTY_INSTANCE: NovaInstance = {
   ports: [],
 };
 
+/** What is read of a definition that says nothing. */
 export const EMPTY_DOMAIN: DomainDescription = {
   name: "",
   uuid: "",

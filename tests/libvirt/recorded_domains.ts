@@ -7,6 +7,7 @@ import type {
   NovaInstance,
 } from "../../src/libvirt/domain_description.ts";
 
+/** What is read of a disk that says nothing. */
 export const EMPTY_DISK: Disk = {
   target: "",
   type: "",
@@ -24,6 +25,7 @@ export const EMPTY_DISK: Disk = {
   ioTune: undefined,
 };
 
+/** What is read of a network card that says nothing. */
 export const EMPTY_INTERFACE: NetworkInterface = {
   target: undefined,
   macAddress: "",
@@ -70,6 +72,7 @@ const INSTANCE: NovaInstance = {
   ports: [],
 };
 
+/** The Neutron port of the first network card. */
 export const FIRST_PORT = {
   id: "567a4527-b0e4-4d0a-bcc2-71fda37897f7",
   addresses: [
@@ -78,11 +81,13 @@ export const FIRST_PORT = {
   ],
 };
 
+/** The Neutron port of the second network card. */
 export const SECOND_PORT = {
   id: "c6c9b7a2-9d5e-4e2c-8a55-0f3f0a8f1d11",
   addresses: [{ type: "fixed", address: "10.1.0.7", ipVersion: "4" }],
 };
 
+/** The UUID of most recorded domains. */
 export const UUID = "a173eb64-f8e6-419b-a2b7-2d3283ecb26c";
 
 function fileDisk(target: string, file: string, parts: Partial<Disk> = {}): Disk {
@@ -157,6 +162,7 @@ const OLDER_DOMAIN: DomainDescription = {
   disks: [fileDisk("vda", "disk", { cache: "" })],
 };
 
+/** What has to be read of each recorded definition, by its path below `tests/fixtures`. */
 export const FIXTURES: Readonly<Record<string, DomainDescription>> = {
   "nova/nova-18.0.0-image.xml": {
     ...OLDER_DOMAIN,

@@ -4,10 +4,13 @@ import { join } from "node:path";
 import { moduleOf, RUNTIME_COMMANDS, type RuntimeName } from "../../testing/run_under.ts";
 import { type Log, type LogOptions, openLog } from "../../src/log/log.ts";
 
+/** The time of all lines of the log. */
 export const TIME = new Date("2026-11-24T03:04:05.678Z");
 
+/** A line of the log in JSON. */
 export type Line = Readonly<Record<string, unknown>>;
 
+/** Opens a log in JSON, whose lines on standard error are collected. */
 export function openTestLog(
   file: string | undefined,
   options: Partial<LogOptions> = {},
@@ -27,17 +30,24 @@ export function openTestLog(
   return { log, standardError };
 }
 
+/** The lines of a log file. */
 export function readLog(path: string): Line[] {
   const text = Deno.readTextFileSync(path);
   assert.ok(text === "" || text.endsWith("\n"));
   return text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
 }
 
+/** What the lines say, without their other fields. */
 export function messages(lines: readonly Line[]): unknown[] {
   return lines.map(({ message }) => message);
 }
 
-// A process of its own: what is tested here, the limit and the closed descriptor, holds for a whole process.
+/**
+ * Runs a script that logs, in a process of its own: what is tested here, the limit and the closed descriptor, holds for a
+ * whole process. `shell` is a shell's command line, for which `"$0" "$@"` is the command that runs the script.
+ *
+ * @returns its exit code and what it wrote on standard error
+ */
 export async function runWithLog(
   { folder, shell, script, runtime = "Deno" }: {
     readonly folder: string;

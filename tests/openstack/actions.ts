@@ -21,16 +21,19 @@ export interface Scene {
 
 const GUEST_BOUND_MILLISECONDS = 120_000;
 
+/** What is expected of a server; throws when it has not been made. */
 export function known(scene: Scene, server: string): Expectation {
   const expected = scene.servers.get(server);
   if (expected === undefined) throw new Error(`The ${server} server has not been made`);
   return expected;
 }
 
+/** Changes what is expected of a server. */
 export function change(scene: Scene, server: string, changes: Partial<Expectation>): void {
   scene.servers.set(server, { ...known(scene, server), ...changes });
 }
 
+/** The id of something else; throws when it has not been made. */
 export function thing(scene: Scene, name: string): string {
   const id = scene.things.get(name);
   if (id === undefined) throw new Error(`The ${name} has not been made`);
@@ -71,6 +74,7 @@ export async function portsOf(scene: Scene, server: string): Promise<readonly st
   return interfaceAttachments.map((port: Answer) => port.port_id);
 }
 
+/** Gives a server another name. */
 export async function rename(scene: Scene, server: string, name: string): Promise<void> {
   const path = `/servers/${known(scene, server).id}`;
   await scene.client.ask("PUT", "compute", path, { server: { name } });
@@ -117,6 +121,7 @@ export async function makeVolume(
   return id;
 }
 
+/** Attaches a volume and waits until it is in use. */
 export async function attach(scene: Scene, server: string, volume: string): Promise<void> {
   const path = `/servers/${known(scene, server).id}/os-volume_attachments`;
   const body = { volumeAttachment: { volumeId: volume } };
@@ -124,6 +129,7 @@ export async function attach(scene: Scene, server: string, volume: string): Prom
   await scene.client.awaitStatus("volume", `/volumes/${volume}`, "in-use");
 }
 
+/** Detaches a volume and waits until it can be attached again. */
 export async function detach(scene: Scene, server: string, volume: string): Promise<void> {
   const path = `/servers/${known(scene, server).id}/os-volume_attachments/${volume}`;
   await scene.client.ask("DELETE", "compute", path);

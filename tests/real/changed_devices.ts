@@ -8,14 +8,18 @@ import { ensureHypervisorHost } from "../../testing/libvirt/host.ts";
 import type { Hypervisor } from "../../testing/libvirt/hypervisor.ts";
 import { waitUntil } from "../../testing/wait_until.ts";
 
+/** Whether a private libvirtd can run here. */
 export const host = await ensureHypervisorHost();
 
+/** What the names of all instance families begin with. */
 export const PREFIX = "libvirt_nova_instance_";
 
 const FAMILIES = COLLECTORS.flatMap(({ families }) => families);
 
+/** How many bytes a mebibyte has. */
 export const BYTES_PER_MEBIBYTE = 1024 * 1024;
 
+/** The project of all guests. */
 export const PROJECT = { id: "38bd8e984a3e435a87e950a441ee55aa", name: "storage" };
 
 /** What a page has to tell of a guest. */
@@ -27,6 +31,7 @@ export interface Expected {
   readonly interfaces: Readonly<Record<string, string>>;
 }
 
+/** The labels of a disk that depend on what is attached. */
 export interface ExpectedDisk {
   readonly cindervolume: string;
   readonly disktype: "file" | "network";
@@ -169,6 +174,7 @@ function makeDiskFile(hypervisor: Hypervisor, name: string): string {
   return file;
 }
 
+/** Attaches a new disk, with a serial, to a guest that runs. */
 export async function attachDisk(
   hypervisor: Hypervisor,
   guest: string,
@@ -189,6 +195,7 @@ export async function attachDisk(
   );
 }
 
+/** Attaches a network card to a guest that runs. */
 export async function attachInterface(
   hypervisor: Hypervisor,
   guest: string,
@@ -199,6 +206,7 @@ export async function attachInterface(
   await hypervisor.virsh("attach-device", guest, file, "--live");
 }
 
+/** The document of a network card that has a tap device on the host. */
 export function tapInterface(target: string, macAddress: string): string {
   return `<interface type="ethernet"><mac address="${macAddress}"/><target dev="${target}"/>` +
     `<model type="virtio"/></interface>`;
@@ -257,6 +265,7 @@ export async function serveDisk(hypervisor: Hypervisor): Promise<string> {
   return document;
 }
 
+/** The namespace of a version of Nova's metadata. */
 export function namespaceOf(version: "1.0" | "1.1"): string {
   return `http://openstack.org/xmlns/libvirt/nova/${version}`;
 }

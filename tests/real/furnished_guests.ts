@@ -6,8 +6,10 @@ import { waitUntil } from "../../testing/wait_until.ts";
 
 const BYTES_PER_MEBIBYTE = 1024 * 1024;
 
+/** The guest that runs and has nearly everything that a guest can have. */
 export const BUSY = "instance-00000001";
 
+/** The guest whose processors never run. */
 export const PAUSED = "instance-00000002";
 
 const PLAIN = "instance-00000003";
@@ -18,8 +20,10 @@ const VOLUME = "0b1c2d3e-4d1f-4c52-8f0e-5a7d3f2b1c02";
 
 const IMAGE = "155d900f-4e14-4e4c-a73d-069cbf4541e6";
 
+/** The project of the busy guest, whose name has to be escaped. */
 export const PROJECT = { id: "38bd8e984a3e435a87e950a441ee55aa", name: `R&D "lab"` };
 
+/** The project of the paused guest. */
 export const OTHER_PROJECT = { id: "f81d4fae7dec11d0a76500a0c91e6bf6", name: "other" };
 
 const UUIDS: Readonly<Record<string, string>> = {
@@ -28,6 +32,7 @@ const UUIDS: Readonly<Record<string, string>> = {
   [PLAIN]: "0b7d5a5e-5b3f-4a71-9d0a-6f2f3ad0c003",
 };
 
+/** The guests as they are defined; `furnish()` gives them the rest. */
 export const GUESTS: readonly (InitialGuest & { readonly uuid: string })[] = [
   {
     name: BUSY,

@@ -17,8 +17,10 @@ export function statistics(output: string): ReadonlyMap<string, string> {
   );
 }
 
+/** The bits of all groups of statistics. */
 export const EVERY_GROUP = Object.values(StatisticsGroup).reduce((sum, group) => sum | group, 0);
 
+/** Asks for nothing, and gives libvirt more time than anything takes. */
 export const QUESTION: Question = {
   timeoutMilliseconds: 20_000,
   callTimeoutMilliseconds: 15_000,

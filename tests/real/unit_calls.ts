@@ -7,8 +7,10 @@
 import { outputOf } from "../../testing/command.ts";
 import { ROOT } from "../../testing/set_up.ts";
 
-/** The service, and the drop-in for URIs that start a program. */
+/** The service's unit. */
 export const SERVICE = `${ROOT}/contrib/systemd/libvirt_nova_exporter.service`;
+
+/** The drop-in for URIs that start a program. */
 export const SSH_DROP_IN = `${ROOT}/contrib/systemd/libvirt_nova_exporter.ssh.conf`;
 
 /** What a filter lets through, and everything else that systemd knows. */

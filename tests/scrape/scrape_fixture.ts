@@ -6,6 +6,7 @@ import type { FakeHypervisor } from "../../testing/fake_hypervisor.ts";
 import { type Families, parsePage } from "../../testing/parse_page.ts";
 import { decodePage, scraperOptions } from "../../testing/scraper_options.ts";
 
+/** A scraper with two collectors: those of the families that have always been there, and of the success. */
 export function newScraper(
   hypervisor: FakeHypervisor,
   changes: Parameters<typeof scraperOptions>[2] = {},
@@ -13,10 +14,12 @@ export function newScraper(
   return new Scraper(scraperOptions(hypervisor, [seed, scrape], changes));
 }
 
+/** Scrapes once, and returns the families of the page in the text format. */
 export async function scrapeFamilies(scraper: Scraper): Promise<Families> {
   return parsePage(decodePage((await scraper.scrape()).page("text")));
 }
 
+/** The failure of a daemon that does not run. */
 export const REFUSED: CallFailure = {
   call: "virConnectOpenAuth",
   code: 38,

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { openClient } from "../../testing/web_client.ts";
 
+/** A whole request for the page. */
 export const GET = "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n";
 
+/** What the server of these tests has on the page. */
 export const METRICS = "first 1\nsecond 2\n";
 
 interface RawCase {
@@ -16,8 +18,10 @@ interface RawCase {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** The headers that every request needs, and the end of all headers. */
 export const HEADERS = "Host: h\r\n\r\n";
 
+/** What a server answers to bytes that come at once. */
 export const RAW_CASES: readonly RawCase[] = [
   { name: "GET", send: GET, statuses: [200], then: "stays open", body: METRICS },
   {
@@ -238,6 +242,7 @@ export const RAW_CASES: readonly RawCase[] = [
   },
 ];
 
+/** What a server does with connections on which nothing comes in time. */
 export const SLOW_CASES: readonly RawCase[] = [
   { name: "a connection without a request", send: "", statuses: [408], then: "closes" },
   {
@@ -274,6 +279,7 @@ export const SLOW_CASES: readonly RawCase[] = [
   },
 ];
 
+/** Fails unless a server answers to a case's bytes as the case says. */
 export async function checkRawCase(port: number, expected: RawCase): Promise<void> {
   const client = await openClient(port, expected.send.startsWith("HEAD"));
   try {

@@ -11,14 +11,19 @@ import type { WebServerSetup } from "../../testing/web_server_process.ts";
 /** Of "fakepassword", at the usual cost. */
 export const HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
 
+/** The part of a web configuration that asks for the login of alice. */
 export const USERS = `basic_auth_users:\n  alice: ${HASH}\n`;
 
+/** The header `Authorization` of alice. */
 export const RIGHT = `Basic ${btoa("alice:fakepassword")}`;
 
+/** The part of a web configuration that serves TLS with the scene's certificate. */
 export const TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
 
+/** A whole request for the page. */
 export const GET = "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n";
 
+/** A server with a web configuration, and the certificates of its clients. */
 export interface Scene {
   readonly server: ServerProcess;
   readonly folder: string;
@@ -30,6 +35,7 @@ export interface Scene {
   status(client?: string): Promise<number>;
 }
 
+/** The certificates of a scene: their names, what they are for, and who has signed them. */
 export const CERTIFICATES:
   readonly (readonly [name: string, options: CertificateOptions, signer?: string])[] = [
     ["server", { names: "DNS:localhost,IP:127.0.0.1" }],
@@ -43,6 +49,7 @@ export const CERTIFICATES:
     ["self_made", {}],
   ];
 
+/** Starts a server with a web configuration, and ends it after use. */
 export async function withScene(
   runtime: Runtime,
   config: string,
@@ -125,6 +132,7 @@ export function request(
   });
 }
 
+/** Sends a request, returns its answer and closes the connection. */
 export async function exchange(client: Client, text: string): ReturnType<Client["receive"]> {
   try {
     client.send(text);
@@ -134,6 +142,7 @@ export async function exchange(client: Client, text: string): ReturnType<Client[
   }
 }
 
+/** A whole request for the server's state. */
 export function stateRequest(headers = "Host: h\r\n"): string {
   return `GET /state HTTP/1.1\r\n${headers}\r\n`;
 }
