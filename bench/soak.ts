@@ -30,7 +30,7 @@ export interface SoakResult {
 }
 
 /** Numbers of scrapes after which memory is told; the first is what later ones are compared with. */
-export const SOAK_POINTS: readonly number[] = [20_000, 50_000, 100_000, 200_000];
+const SOAK_POINTS: readonly number[] = [20_000, 50_000, 100_000, 200_000];
 
 const INSTANCES = 4;
 

@@ -220,7 +220,7 @@ that libvirt's daemon should answer by itself.
 }
 
 /** The collectors in short; \`link\` is what stands before the name in links to their sections. */
-export function collectorTable(
+function collectorTable(
   collectors: readonly Collector[],
   series: ReadonlyMap<string, SeriesCount>,
 ): string {

@@ -135,7 +135,7 @@ function sampleFields(): readonly string[] {
 }
 
 /** The sample's instance; each of its numbers is 1. */
-export const SAMPLE_INSTANCE: FakeDomain = {
+const SAMPLE_INSTANCE: FakeDomain = {
   uuid: UUID,
   id: 1,
   name: "instance-0000002a",
@@ -155,7 +155,7 @@ function numbered(names: string): Readonly<Record<string, number>> {
 }
 
 /** What the sample's host has; each number is 1. */
-export const SAMPLE_ENTITIES: readonly HostEntity[] = [
+const SAMPLE_ENTITIES: readonly HostEntity[] = [
   {
     kind: "node",
     texts: { model: "x86_64", type: "QEMU" },

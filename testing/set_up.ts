@@ -63,7 +63,7 @@ export async function buildExecutable(): Promise<void> {
 }
 
 /** Sees to it that libvirt's client library is there, with the system's package manager when it may. */
-export async function ensureClientLibrary(): Promise<void> {
+async function ensureClientLibrary(): Promise<void> {
   if (hasClientLibrary()) return;
   const install = await installCommand();
   if (install === undefined) {

@@ -9,7 +9,7 @@ export function sourceFields(family: Family): readonly string[] {
 }
 
 /** Those of the values alone. */
-export function valueFields({ source, labelSet }: Family): readonly string[] {
+function valueFields({ source, labelSet }: Family): readonly string[] {
   if (!("field" in source)) return [];
   const prefix = labelSet.scope === "device" ? `${labelSet.group}.` : "";
   return [source.field, source.minus, source.over]

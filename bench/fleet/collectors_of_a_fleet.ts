@@ -37,7 +37,7 @@ export interface FleetEngines extends AsyncDisposable {
 }
 
 /** How many Prometheus servers share the hosts. */
-export const SHARDS = 2;
+const SHARDS = 2;
 
 /** How many vmagents share the hosts. */
 export const AGENTS = 3;
@@ -106,7 +106,7 @@ async function restartable(
 }
 
 /** Starts Prometheus in shards: each has a part of the hosts, and knows nothing of the others. */
-export async function startPrometheusShards(scrapes: FleetScrapes): Promise<FleetEngines> {
+async function startPrometheusShards(scrapes: FleetScrapes): Promise<FleetEngines> {
   await using stack = new AsyncDisposableStack();
   const members: Restartable[] = [];
   const dataFolders: string[] = [];
@@ -196,7 +196,7 @@ function freeUrl(): string {
 }
 
 /** Starts vmagent in a cluster, each host scraped by two of its members, and one VictoriaMetrics that keeps a sample of the two. */
-export async function startVictoriaMetricsCluster(scrapes: FleetScrapes): Promise<FleetEngines> {
+async function startVictoriaMetricsCluster(scrapes: FleetScrapes): Promise<FleetEngines> {
   await using stack = new AsyncDisposableStack();
   const programs = await ensureVictoriaMetrics();
   const { memoryBytes } = scrapes;

@@ -58,7 +58,7 @@ export const KEY = "job, instance, libvirtname";
 export const OWNER = `${KEY}, novaname, novaproject`;
 
 /** What an instance is called in a legend. */
-export const INSTANCE_LEGEND = "{{novaname}} ({{libvirtname}})";
+const INSTANCE_LEGEND = "{{novaname}} ({{libvirtname}})";
 
 /** What the labels that name an instance are called as columns of a table. */
 export const INSTANCE_COLUMNS: Readonly<Record<string, string>> = {

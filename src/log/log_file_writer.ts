@@ -8,7 +8,7 @@ import { type LogFile, type LogFileSystem, openLogFile } from "./log_file.ts";
 export const RETRY_MILLISECONDS = 60_000;
 
 /** Milliseconds that one operation may take before standard error gets the lines as well. */
-export const STALL_MILLISECONDS = 3_000;
+const STALL_MILLISECONDS = 3_000;
 
 /** Milliseconds that closing waits for the lines that are not in the file yet. */
 export const CLOSE_MILLISECONDS = 1_000;

@@ -131,7 +131,7 @@ exit 0
  *
  * Arguments: the directory, the control group's name.
  */
-export const SUPERVISOR_SCRIPT = `
+const SUPERVISOR_SCRIPT = `
 directory=$1 group=$2
 trap '' HUP INT PIPE TERM
 ${SYSTEM_PATH}

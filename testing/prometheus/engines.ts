@@ -19,7 +19,7 @@ export interface VictoriaMetricsPrograms {
 }
 
 /** The release that is built. */
-export const VICTORIA_METRICS_VERSION = "1.151.0";
+const VICTORIA_METRICS_VERSION = "1.151.0";
 
 /** What Debian's package of Alertmanager installs. */
 export const ALERTMANAGER = "prometheus-alertmanager";

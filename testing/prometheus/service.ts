@@ -79,16 +79,6 @@ export function getText(url: string): Promise<HttpText> {
   });
 }
 
-/** As many ports of the loopback address that nothing listens on, each another. */
-export function freePorts(count: number): readonly number[] {
-  const listeners = Array.from(
-    { length: count },
-    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
-  );
-  for (const listener of listeners) listener.close();
-  return listeners.map(({ addr }) => addr.port);
-}
-
 /**
  * Starts a service and waits until it is ready. It ends with `stop()`, and also when this process dies.
  *

@@ -24,7 +24,7 @@ export const RIGHT = `Basic ${btoa("alice:fakepassword")}`;
 export const TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
 
 /** What the log has when the executable serves. */
-export const READY = "message=Started";
+const READY = "message=Started";
 
 /** The names that the server's certificate is for. */
 export const NAMES = "DNS:localhost,IP:127.0.0.1";

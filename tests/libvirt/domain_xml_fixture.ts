@@ -23,7 +23,7 @@ export function novaXml(inside: string): string {
 }
 
 /** What is read of a flavor that says nothing. */
-export const EMPTY_FLAVOR: NovaFlavor = {
+const EMPTY_FLAVOR: NovaFlavor = {
   name: "",
   id: "",
   memoryMebibytes: undefined,

@@ -8,7 +8,7 @@ import { runCommand } from "../../testing/command.ts";
 import { ROOT } from "../../testing/set_up.ts";
 
 /** The executable for musl. */
-export const MUSL_EXECUTABLE = `${ROOT}/dist/linux-x64-musl/libvirt_nova_exporter`;
+const MUSL_EXECUTABLE = `${ROOT}/dist/linux-x64-musl/libvirt_nova_exporter`;
 
 /** Where the executable is in a root. */
 export const EXECUTABLE_INSIDE = "/usr/bin/libvirt_nova_exporter";

@@ -10,7 +10,8 @@ import { ALERTMANAGER, ensureVictoriaMetrics } from "../../testing/prometheus/en
 import { ensurePrometheus3 } from "../../testing/prometheus/newer_prometheus.ts";
 import { type Prometheus, startPrometheusWith } from "../../testing/prometheus/prometheus.ts";
 import { quicken } from "./quick_time.ts";
-import { freePorts, type Service, startService } from "../../testing/prometheus/service.ts";
+import { freePorts } from "../../testing/free_port.ts";
+import { type Service, startService } from "../../testing/prometheus/service.ts";
 
 /** Where the configurations are. */
 const SOURCE = `${ROOT}/contrib/prometheus`;

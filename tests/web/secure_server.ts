@@ -36,7 +36,7 @@ export interface Scene {
 }
 
 /** The certificates of a scene: their names, what they are for, and who has signed them. */
-export const CERTIFICATES:
+const CERTIFICATES:
   readonly (readonly [name: string, options: CertificateOptions, signer?: string])[] = [
     ["server", { names: "DNS:localhost,IP:127.0.0.1" }],
     ["other_server", { names: "DNS:localhost,IP:127.0.0.1" }],
