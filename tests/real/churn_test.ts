@@ -375,7 +375,7 @@ if (host.available) {
     }, 30_000);
 
     await context.step(
-      "while QEMU guests, and more than ten others a second, do",
+      "every page is right while QEMU guests, and more than ten others a second, come and go",
       async () => {
         const [ofTestDriver, ofQemu] = await Promise.all([
           churnOfTestDriver(hypervisor, image),

@@ -167,7 +167,7 @@ if (host.available && packages.available) {
       }
     });
 
-    await context.step("nobody is asked for what is missing", async () => {
+    await context.step("the exporter asks nobody for a login that is missing", async () => {
       const environment = { LIBVIRT_AUTH_FILE: writeCredentials(file, "", "default") };
       const program = new URL("../../dist/libvirt_nova_exporter", import.meta.url).pathname;
       const { code, output } = await runCommand(program, ["--once", "--uri", unix], {

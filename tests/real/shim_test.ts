@@ -32,45 +32,51 @@ if (host.available) {
       return path;
     };
 
-    await context.step("every bulk group, also of a libvirt that does not know it", async () => {
-      for (const name of ["one-disk", "two-disks", "no-balloon"]) {
-        const shown = statistics(await virsh("domstats", "--raw", name));
-        const unknownGroup = 1 << 20;
-        const { verdict, numbers, texts, measurement } = await asker.ask(name, {
-          groups: EVERY_GROUP | unknownGroup,
-        });
-        equal(verdict, Verdict.complete, name);
-        deepEqual(measurement.failures, []);
-        const given = new Set([...numbers.keys(), ...texts.keys()]);
-        deepEqual([...shown.keys()].filter((field) => !given.has(field)), [], name);
-        for (const field of ["balloon.current", "vcpu.maximum", "net.count", "block.count"]) {
-          equal(numbers.get(field), Number(shown.get(field)), `${name} ${field}`);
+    await context.step(
+      "the shim gives the fields of every bulk group, also when libvirt does not know one of them",
+      async () => {
+        for (const name of ["one-disk", "two-disks", "no-balloon"]) {
+          const shown = statistics(await virsh("domstats", "--raw", name));
+          const unknownGroup = 1 << 20;
+          const { verdict, numbers, texts, measurement } = await asker.ask(name, {
+            groups: EVERY_GROUP | unknownGroup,
+          });
+          equal(verdict, Verdict.complete, name);
+          deepEqual(measurement.failures, []);
+          const given = new Set([...numbers.keys(), ...texts.keys()]);
+          deepEqual([...shown.keys()].filter((field) => !given.has(field)), [], name);
+          for (const field of ["balloon.current", "vcpu.maximum", "net.count", "block.count"]) {
+            equal(numbers.get(field), Number(shown.get(field)), `${name} ${field}`);
+          }
         }
-      }
-    });
+      },
+    );
 
-    await context.step("one group at a time, and nothing else", async () => {
-      for (
-        const [group, field, form] of [
-          ["cpu", "cpu.cache.monitor.count", /^cpu\./],
-          ["balloon", "balloon.rss", /^balloon\./],
-          ["vcpu", "vcpu.0.time", /^vcpu\./],
-          ["interface", "net.0.rx.bytes", /^net\./],
-          ["block", "block.0.capacity", /^block\./],
-          ["dirtyrate", "dirtyrate.calc_status", /^dirtyrate\./],
-        ] as const
-      ) {
-        const { verdict, numbers } = await asker.ask("one-disk", {
-          groups: StatisticsGroup[group],
-        });
-        equal(verdict, Verdict.complete, group);
-        const fields = [...numbers.keys()].filter((name) => !name.startsWith("state."));
-        ok(fields.includes(field), `${group} has ${field}`);
-        deepEqual(fields.filter((name) => !form.test(name)), [], group);
-      }
-    });
+    await context.step(
+      "the shim gives the fields of one group and of no other when it is asked for that one",
+      async () => {
+        for (
+          const [group, field, form] of [
+            ["cpu", "cpu.cache.monitor.count", /^cpu\./],
+            ["balloon", "balloon.rss", /^balloon\./],
+            ["vcpu", "vcpu.0.time", /^vcpu\./],
+            ["interface", "net.0.rx.bytes", /^net\./],
+            ["block", "block.0.capacity", /^block\./],
+            ["dirtyrate", "dirtyrate.calc_status", /^dirtyrate\./],
+          ] as const
+        ) {
+          const { verdict, numbers } = await asker.ask("one-disk", {
+            groups: StatisticsGroup[group],
+          });
+          equal(verdict, Verdict.complete, group);
+          const fields = [...numbers.keys()].filter((name) => !name.startsWith("state."));
+          ok(fields.includes(field), `${group} has ${field}`);
+          deepEqual(fields.filter((name) => !form.test(name)), [], group);
+        }
+      },
+    );
 
-    await context.step("the counters of a lone disk and of several", async () => {
+    await context.step("the shim gives the counters of a lone disk and of several", async () => {
       for (
         const [name, groups, domainCalls, function_] of [
           ["one-disk", StatisticsGroup.balloon, DomainCall.blockCounters, "virDomainBlockStats"],
@@ -113,7 +119,7 @@ if (host.available) {
       }
     });
 
-    await context.step("the place of vCPUs and the processor time", async () => {
+    await context.step("the shim gives the place of vCPUs and the processor time", async () => {
       const shown = numbersOf(await virsh("vcpuinfo", "one-disk"));
       const { numbers } = await asker.ask("one-disk", {
         domainCalls: DomainCall.vcpuPlacement | DomainCall.cpuTime,
@@ -127,7 +133,7 @@ if (host.available) {
       ok((numbers.get("cpu.time") ?? 0) > 0 && numbers.has("cpu.user"));
     });
 
-    await context.step("snapshots and checkpoints", async () => {
+    await context.step("the shim counts snapshots and checkpoints", async () => {
       const count = async (): Promise<readonly (number | undefined)[]> => {
         const { numbers } = await asker.ask("one-disk", {
           domainCalls: DomainCall.snapshots | DomainCall.checkpoints,
@@ -147,7 +153,7 @@ if (host.available) {
       deepEqual([await lines("snapshot-list"), await lines("checkpoint-list")], [1, 2]);
     });
 
-    await context.step("no job, and a running one", async () => {
+    await context.step("the shim tells that there is no job, and of one that runs", async () => {
       const jobOf = async (groups: number): Promise<ReadonlyMap<string, number>> => {
         const { verdict, numbers } = await asker.ask("two-disks", {
           groups,
@@ -178,22 +184,25 @@ if (host.available) {
       await virsh("domjobabort", "two-disks");
     });
 
-    await context.step("domains that are shut off", async () => {
-      const { verdict, numbers } = await asker.ask("shut-off", {
-        inactive: true,
-        groups: EVERY_GROUP,
-        domainCalls: DomainCall.cpuTime | DomainCall.job | DomainCall.snapshots,
-      });
-      equal(verdict, Verdict.complete);
-      const shutOff = 5;
-      equal(numbers.get("state.state"), shutOff);
-      deepEqual([...numbers.keys()].filter((field) => !field.startsWith("state.")), []);
-      const handle = Uint32Array.of(asker.handle("shut-off"));
-      const [description] = await shim.describe(QUESTION, handle);
-      match(description?.xml ?? "", /<name>shut-off<\/name>/);
-    });
+    await context.step(
+      "the shim gives the state and the definition of a domain that is shut off",
+      async () => {
+        const { verdict, numbers } = await asker.ask("shut-off", {
+          inactive: true,
+          groups: EVERY_GROUP,
+          domainCalls: DomainCall.cpuTime | DomainCall.job | DomainCall.snapshots,
+        });
+        equal(verdict, Verdict.complete);
+        const shutOff = 5;
+        equal(numbers.get("state.state"), shutOff);
+        deepEqual([...numbers.keys()].filter((field) => !field.startsWith("state.")), []);
+        const handle = Uint32Array.of(asker.handle("shut-off"));
+        const [description] = await shim.describe(QUESTION, handle);
+        match(description?.xml ?? "", /<name>shut-off<\/name>/);
+      },
+    );
 
-    await context.step("the node", async () => {
+    await context.step("the shim gives the figures of the node and of its cells", async () => {
       const shown = numbersOf(await virsh("nodeinfo"));
       const before = numbersOf(await virsh("nodecpustats"));
       const entities = await asker.entities(HostCall.node);
@@ -234,7 +243,7 @@ if (host.available) {
       }
     });
 
-    await context.step("storage pools, their volumes, and networks", async () => {
+    await context.step("the shim gives storage pools, their volumes, and networks", async () => {
       await asker.survey({});
       deepEqual(await asker.entities(HostCall.storagePools | HostCall.networks), []);
       await virsh("pool-define-as", "pool", "dir", "--target", `${directory}/pool`);
@@ -277,7 +286,7 @@ if (host.available) {
       equal(byName.get("other")?.texts["bridge"], undefined);
     });
 
-    await context.step("that a limit of a disk was changed", async () => {
+    await context.step("the shim tells that a limit of a disk was changed", async () => {
       await asker.survey({});
       await virsh("blkdeviotune", "two-disks", "vda", "--total-iops-sec", "100");
       await waitUntil("the survey to tell the change", async () => {
@@ -286,7 +295,7 @@ if (host.available) {
       }, 10_000);
     });
 
-    await context.step("what needs no monitor, of a guest that hangs", async () => {
+    await context.step("the shim gives what needs no monitor when a guest hangs", async () => {
       const names = ["one-disk", "two-disks"];
       const changes = {
         callTimeoutMilliseconds: 500,
@@ -324,49 +333,54 @@ if (host.available) {
       }, 20_000);
     });
 
-    await context.step("that somebody else is asking a guest, whichever group tells", async () => {
-      const pid = hypervisor.guestPid("two-disks");
-      Deno.kill(pid, "SIGSTOP");
-      const blocked = virsh("domstats", "--block", "two-disks");
-      try {
-        await waitUntil(
-          "virsh to wait for the guest",
-          async () =>
-            (await virsh("domcontrol", "two-disks")).startsWith("occupied") ? true : undefined,
-          10_000,
-        );
-        const { balloon, vcpu, cpu, iothread, state, interface: network } = StatisticsGroup;
-        const { job, blockCounters, cpuTime } = DomainCall;
-        for (
-          const [groups, domainCalls, expected] of [
-            [balloon, 0, Verdict.busy],
-            [vcpu, 0, Verdict.busy],
-            [cpu | iothread, 0, Verdict.busy],
-            [0, blockCounters, Verdict.busy],
-            [0, job, Verdict.busy],
-            [balloon, job | blockCounters, Verdict.busy],
-            [state | network, cpuTime, Verdict.complete],
-          ] as const
-        ) {
-          const { verdict, numbers, measurement } = await asker.ask("two-disks", {
-            groups,
-            domainCalls,
-          });
-          equal(verdict, expected, `${groups} ${domainCalls}`);
-          const asked = measurement.callTimes.find(({ call }) => call === "virDomainListGetStats");
-          // Once, and five times more; together with others for what needs no monitor.
-          equal(asked?.count, expected === Verdict.busy ? 6 : 1, `${groups} ${domainCalls}`);
-          for (const field of ["balloon.rss", "block.0.rd.reqs", "job.type"]) {
-            ok(!numbers.has(field), field);
+    await context.step(
+      "the shim tells that somebody else is asking a guest, whichever group it asks for",
+      async () => {
+        const pid = hypervisor.guestPid("two-disks");
+        Deno.kill(pid, "SIGSTOP");
+        const blocked = virsh("domstats", "--block", "two-disks");
+        try {
+          await waitUntil(
+            "virsh to wait for the guest",
+            async () =>
+              (await virsh("domcontrol", "two-disks")).startsWith("occupied") ? true : undefined,
+            10_000,
+          );
+          const { balloon, vcpu, cpu, iothread, state, interface: network } = StatisticsGroup;
+          const { job, blockCounters, cpuTime } = DomainCall;
+          for (
+            const [groups, domainCalls, expected] of [
+              [balloon, 0, Verdict.busy],
+              [vcpu, 0, Verdict.busy],
+              [cpu | iothread, 0, Verdict.busy],
+              [0, blockCounters, Verdict.busy],
+              [0, job, Verdict.busy],
+              [balloon, job | blockCounters, Verdict.busy],
+              [state | network, cpuTime, Verdict.complete],
+            ] as const
+          ) {
+            const { verdict, numbers, measurement } = await asker.ask("two-disks", {
+              groups,
+              domainCalls,
+            });
+            equal(verdict, expected, `${groups} ${domainCalls}`);
+            const asked = measurement.callTimes.find(({ call }) =>
+              call === "virDomainListGetStats"
+            );
+            // Once, and five times more; together with others for what needs no monitor.
+            equal(asked?.count, expected === Verdict.busy ? 6 : 1, `${groups} ${domainCalls}`);
+            for (const field of ["balloon.rss", "block.0.rd.reqs", "job.type"]) {
+              ok(!numbers.has(field), field);
+            }
           }
+        } finally {
+          Deno.kill(pid, "SIGCONT");
+          await blocked;
         }
-      } finally {
-        Deno.kill(pid, "SIGCONT");
-        await blocked;
-      }
-      const { verdict } = await asker.ask("two-disks", { groups: StatisticsGroup.vcpu });
-      equal(verdict, Verdict.complete);
-    });
+        const { verdict } = await asker.ask("two-disks", { groups: StatisticsGroup.vcpu });
+        equal(verdict, Verdict.complete);
+      },
+    );
 
     await shim.close();
   });
