@@ -1,4 +1,7 @@
-/** JavaScript has no call that makes a file in memory. Under Bun, which the executable runs on, C's function can be called. */
+/**
+ * Neither Deno 2.9 nor Bun 1.4 has a call that makes a file in memory. Under Bun, which the executable runs on, C's function can
+ * be called.
+ */
 import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
