@@ -142,7 +142,7 @@ Deno.test("the executable for musl against a real libvirtd with QEMU guests", as
       await using glibc = await startExporterProcess(hypervisor.readOnlyUri, ALL_ON);
       await assertEverybodyIsThere(glibc);
       await hypervisor.suspend(BUSY);
-      await assertGuestsTold(told, () => startOnMusl(root, hypervisor.readOnlyUri));
+      await assertGuestsTold(told, hypervisor, () => startOnMusl(root, hypervisor.readOnlyUri));
       const before = await glibc.scrape();
       const page = await exporter.scrape();
       assertAlike(page, before, await glibc.scrape());

@@ -11,7 +11,6 @@ import {
   type ExporterProcess,
   startExporterProcess,
 } from "../../testing/exporter_process.ts";
-import { outputOf } from "../../testing/command.ts";
 import { ensureHypervisorHost } from "../../testing/libvirt/host.ts";
 import { type Hypervisor, startHypervisor } from "../../testing/libvirt/hypervisor.ts";
 import { askAboutGuest, type Figures, figuresOf, numberIn } from "./virsh_figures.ts";
@@ -119,13 +118,6 @@ async function assertJobIsTold(
   assert.match(await moving, /canceled/);
 }
 
-/** With IPv6 the host itself sends packets to each card for some time, whatever its guest does. */
-async function quietNetwork({ firstProcess }: Hypervisor): Promise<void> {
-  const inside = [`--target=${firstProcess}`, "--mount", "--net", "sh", "-c"];
-  const setting = "/proc/sys/net/ipv6/conf/all/disable_ipv6";
-  await outputOf("nsenter", [...inside, `[ ! -e ${setting} ] || echo 1 > ${setting}`]);
-}
-
 if (host.available) {
   Deno.test("every family has what virsh says", async (context) => {
     await using hypervisor = await startHypervisor({ guests: GUESTS });
@@ -158,8 +150,7 @@ if (host.available) {
 
     await context.step("all series of guests that stand still, exactly", async () => {
       await hypervisor.suspend(BUSY);
-      await quietNetwork(hypervisor);
-      await assertGuestsTold(told, () => startExporterProcess(hypervisor.readOnlyUri));
+      await assertGuestsTold(told, hypervisor, () => startExporterProcess(hypervisor.readOnlyUri));
     });
 
     await context.step("the host, its pools, volumes and networks, and the projects", () => {

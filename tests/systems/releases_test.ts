@@ -153,7 +153,7 @@ async function assertRelease(release: Release, context: Deno.TestContext): Promi
   });
   await hypervisor.suspend(BUSY);
   await context.step("all series of guests that stand still are what virsh says", () => {
-    return assertGuestsTold(told, () => startExporter(hypervisor, readOnlyUri));
+    return assertGuestsTold(told, hypervisor, () => startExporter(hypervisor, readOnlyUri));
   });
   await context.step("the host, pools, volumes, networks and projects likewise", () => {
     return assertHostTold(told);
