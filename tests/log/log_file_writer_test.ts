@@ -16,10 +16,7 @@ const STALL = /^error The log file does not take lines.*reason=.*remedy=/;
 const END_OF_STALL = /^warn The log file takes lines again/;
 
 Deno.test("lines keep their order over rotations of a disk that is slow, one operation at a time", async () => {
-  await withFolder(async (folder) => {
-    const path = join(folder, "exporter.log");
-    const disk = slowDisk();
-    const { writer, told } = openWriter({ path, fileSystem: disk.fileSystem });
+  await withSlowDisk({}, async ({ folder, disk, writer, told }) => {
     const count = Math.ceil(2.5 * MAXIMUM_FILE_BYTES / 10_000);
     for (let number = 0; number < count; number += 1) {
       writer.write(`${number} ${"x".repeat(9_000)}`);
@@ -63,14 +60,7 @@ Deno.test("old files are kept four at most on a slow disk", async () => {
 });
 
 Deno.test("a stall is reported once with the lines that wait, and they are in the file when it is over", async () => {
-  await withFolder(async (folder) => {
-    const path = join(folder, "exporter.log");
-    const disk = slowDisk();
-    const { writer, told } = openWriter({
-      path,
-      fileSystem: disk.fileSystem,
-      stallMilliseconds: 500,
-    });
+  await withSlowDisk({ stallMilliseconds: 500 }, async ({ path, disk, writer, told }) => {
     writer.write("before");
     await writer.flush();
     disk.freeze();
@@ -103,10 +93,7 @@ Deno.test("lines for which there is no room are on standard error, and counted i
     ["x".repeat(MAXIMUM_WAITING_BYTES), 1],
   ];
   for (const [line, room] of cases) {
-    await withFolder(async (folder) => {
-      const path = join(folder, "exporter.log");
-      const disk = slowDisk();
-      const { writer, told } = openWriter({ path, fileSystem: disk.fileSystem });
+    await withSlowDisk({}, async ({ path, disk, writer, told }) => {
       await writer.flush();
       disk.freeze();
       for (let number = 0; number < room; number += 1) writer.write(line);
@@ -130,14 +117,7 @@ Deno.test("lines for which there is no room are on standard error, and counted i
 });
 
 Deno.test("a stall that ends in a failure has each line on standard error once", async () => {
-  await withFolder(async (folder) => {
-    const path = join(folder, "exporter.log");
-    const disk = slowDisk();
-    const { writer, told } = openWriter({
-      path,
-      fileSystem: disk.fileSystem,
-      stallMilliseconds: 500,
-    });
+  await withSlowDisk({ stallMilliseconds: 500 }, async ({ path, disk, writer, told }) => {
     await writer.flush();
     disk.freeze();
     writer.write("first");
@@ -223,14 +203,7 @@ Deno.test("reopen() keeps its place among lines that wait for a pipe", async () 
 });
 
 Deno.test("close() gives a hanging write up, with its lines and those behind it on standard error", async () => {
-  await withFolder(async (folder) => {
-    const path = join(folder, "exporter.log");
-    const disk = slowDisk();
-    const { writer, told } = openWriter({
-      path,
-      fileSystem: disk.fileSystem,
-      closeMilliseconds: 20,
-    });
+  await withSlowDisk({ closeMilliseconds: 20 }, async ({ path, disk, writer, told }) => {
     await writer.flush();
     disk.freezeWrites();
     writer.write("first");
@@ -250,10 +223,7 @@ Deno.test("close() gives a hanging write up, with its lines and those behind it 
 });
 
 Deno.test("close() waits for the lines of a disk that is merely slow", async () => {
-  await withFolder(async (folder) => {
-    const path = join(folder, "exporter.log");
-    const disk = slowDisk();
-    const { writer, told } = openWriter({ path, fileSystem: disk.fileSystem });
+  await withSlowDisk({}, async ({ path, disk, writer, told }) => {
     writer.write("first");
     writer.write("second");
     await Promise.all([writer.close(), writer.close()]);
@@ -307,6 +277,30 @@ interface SlowDisk {
 }
 
 /** The machine's file system, each of whose operations lets everything else in the process get on before it. */
+/** What writes into a folder on a slow disk. */
+interface SlowWriter extends OpenWriter {
+  readonly folder: string;
+  /** The log's own file. */
+  readonly path: string;
+  readonly disk: SlowDisk;
+}
+
+async function withSlowDisk(
+  options: Partial<LogFileWriterOptions>,
+  action: (slow: SlowWriter) => Promise<void>,
+): Promise<void> {
+  await withFolder(async (folder) => {
+    const path = join(folder, "exporter.log");
+    const disk = slowDisk();
+    await action({
+      folder,
+      path,
+      disk,
+      ...openWriter({ path, fileSystem: disk.fileSystem, ...options }),
+    });
+  });
+}
+
 function slowDisk(): SlowDisk {
   let [outstanding, most, waiting] = [0, 0, 0];
   let frozen: "all" | "appendFile" | undefined;
