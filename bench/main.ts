@@ -11,7 +11,7 @@ import { renderReport, renderSoak } from "./report.ts";
 import { soak } from "./soak.ts";
 import { describeMachine } from "./machine.ts";
 import { ensureHypervisorHost } from "../testing/libvirt/host.ts";
-import { main, say, step, StepError } from "../testing/progress.ts";
+import { main, say, step, StepError, withUsage } from "../testing/progress.ts";
 import { type BenchmarkOptions, runBenchmarks } from "./benchmark.ts";
 import { ROOT, setUpFor } from "../testing/set_up.ts";
 
@@ -120,7 +120,7 @@ interface Arguments {
 }
 
 function readArguments(): Arguments {
-  try {
+  return withUsage(USAGE, () => {
     const { values } = parseArgs({
       args: Deno.args,
       allowNegative: true,
@@ -145,9 +145,7 @@ function readArguments(): Arguments {
       hosts: toCount("hosts", values.hosts, 50),
       parts: toParts(values.part),
     };
-  } catch (error) {
-    throw new StepError(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
-  }
+  });
 }
 
 function toParts(names: readonly string[]): readonly FleetPart[] {

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { requireOldGlibc } from "../testing/glibc.ts";
-import { main, StepError } from "../testing/progress.ts";
+import { main, withUsage } from "../testing/progress.ts";
 import { buildExecutable, buildNative, EXECUTABLE } from "../testing/set_up.ts";
 
 const USAGE = `Usage: npm run build
@@ -15,10 +15,8 @@ await main(async () => {
 });
 
 function readArguments(): { readonly native: boolean } {
-  try {
+  return withUsage(USAGE, () => {
     const options = { native: { type: "boolean", default: false } } as const;
     return parseArgs({ args: Deno.args, options }).values;
-  } catch (error) {
-    throw new StepError(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
-  }
+  });
 }

@@ -6,7 +6,8 @@
  */
 import { parseArgs } from "node:util";
 import { type FieldRow, noteCompleteness, readFieldList } from "../testing/libvirt_fields.ts";
-import { main, print, StepError } from "../testing/progress.ts";
+import { main, print, StepError, withUsage } from "../testing/progress.ts";
+import { messageOf } from "../src/text.ts";
 
 const USUAL_FOLDER = "/usr/include/libvirt";
 const USAGE = `Usage: npm run check:fields -- [--write] [FOLDER]
@@ -74,7 +75,7 @@ async function readHeader(folder: string, name: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new StepError(
       `Cannot read ${path} (${reason}): install libvirt-dev, or name the folder of the headers`,
     );
@@ -82,7 +83,7 @@ async function readHeader(folder: string, name: string): Promise<string> {
 }
 
 function readArguments(): { readonly folder: string; readonly write: boolean } {
-  try {
+  return withUsage(USAGE, () => {
     const { values, positionals } = parseArgs({
       args: Deno.args,
       options: { write: { type: "boolean", default: false } },
@@ -91,9 +92,7 @@ function readArguments(): { readonly folder: string; readonly write: boolean } {
     const [folder = USUAL_FOLDER, ...more] = positionals;
     if (more.length > 0) throw new Error(`Unexpected argument "${more[0]}"`);
     return { folder, write: values.write };
-  } catch (error) {
-    throw new StepError(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
-  }
+  });
 }
 
 if (import.meta.main) {

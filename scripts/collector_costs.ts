@@ -1,5 +1,6 @@
 import { StepError } from "../testing/progress.ts";
 import { ROOT } from "../testing/set_up.ts";
+import { messageOf } from "../src/text.ts";
 
 /** Path of the file that the benchmark writes, from the project's folder. */
 export const COSTS_PATH = "docs/collector_costs.json";
@@ -63,7 +64,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw malformed(error instanceof Error ? error.message : String(error));
+    throw malformed(messageOf(error));
   }
 }
 

@@ -12,7 +12,7 @@ import { manPage } from "./generate_man.ts";
 import { billOfMaterials } from "./generate_sbom.ts";
 import { runCommand } from "../testing/command.ts";
 import { OLDEST_GLIBC, requireOldGlibc } from "../testing/glibc.ts";
-import { main, say, step, StepError } from "../testing/progress.ts";
+import { main, say, step, StepError, withUsage } from "../testing/progress.ts";
 import { buildExecutable, buildNative, EXECUTABLE, isInstalled, ROOT } from "../testing/set_up.ts";
 import { ALL_FLAGS } from "../src/config/flags.ts";
 
@@ -286,7 +286,7 @@ async function packageAll(
 }
 
 function readArguments(): { readonly build: boolean; readonly target: string | undefined } {
-  try {
+  return withUsage(USAGE, () => {
     const { values } = parseArgs({
       args: Deno.args,
       allowNegative: true,
@@ -296,7 +296,5 @@ function readArguments(): { readonly build: boolean; readonly target: string | u
       throw new Error("--no-build and --target exclude each other");
     }
     return { build: values.build, target: values.target };
-  } catch (error) {
-    throw new StepError(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
-  }
+  });
 }

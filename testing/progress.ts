@@ -1,4 +1,6 @@
 /** Where set-up tells what it does: standard error, a line for each step. */
+import { messageOf } from "../src/text.ts";
+
 const encoder = new TextEncoder();
 
 /** Writes a line to standard error. */
@@ -62,6 +64,19 @@ export async function step(
 /** A step of set-up failed; its message is for the terminal. */
 export class StepError extends Error {
   override readonly name = "StepError";
+}
+
+/**
+ * What a script makes of its arguments.
+ *
+ * @throws {StepError} with what `read` threw, and the usage below it
+ */
+export function withUsage<T>(usage: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new StepError(`${messageOf(error)}\n${usage}`);
+  }
 }
 
 /** Runs a script's main function; a failed step ends it with its message and 1. */

@@ -16,6 +16,7 @@ import { lastLinesOf, type Libvirtd, processOfFile } from "./libvirtd.ts";
 import { isAlive } from "../processes.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { waitUntil } from "../wait_until.ts";
+import { messageOf } from "../../src/text.ts";
 
 /** A guest to define. What is left out gets the value that its comment begins with. */
 export interface GuestDefinition {
@@ -167,7 +168,7 @@ async function waitForMarker(
       return undefined;
     }, boundMilliseconds);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Error(`${reason}; its console ends with:\n${lastLinesOf(consoleFile)}`);
   }
 }

@@ -12,6 +12,7 @@ import {
   HYPERVISOR_PACKAGES,
   unavailable,
 } from "../packages.ts";
+import { messageOf } from "../../src/text.ts";
 
 /** What the supervisor does first of all, which containers without privileges refuse. */
 const NAMESPACE_TRIAL = [
@@ -50,7 +51,7 @@ async function imageProblem(): Promise<string | undefined> {
     await ensureGuestImage();
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

@@ -9,6 +9,7 @@ import { freePort } from "../free_port.ts";
 import { INSTALLED_PROMETHEUS, type PrometheusPrograms } from "./newer_prometheus.ts";
 import { getText, type Service, startService } from "./service.ts";
 import { waitUntil } from "../wait_until.ts";
+import { messageOf } from "../../src/text.ts";
 
 /** What to scrape. */
 export interface PrometheusOptions {
@@ -195,7 +196,7 @@ function prometheusOf({ url, processId, stop }: Service): Prometheus {
         QUERY_INTERVAL_MILLISECONDS,
       );
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new Error(`${reason}; its last answer was ${JSON.stringify(last)}`);
     }
   }

@@ -8,6 +8,7 @@ import { get } from "node:http";
 import { startCommand } from "../command.ts";
 import { isAlive } from "../processes.ts";
 import { waitUntil } from "../wait_until.ts";
+import { messageOf } from "../../src/text.ts";
 
 /** What to start. */
 export interface ServiceOptions {
@@ -107,7 +108,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       return await isReady(url + readyPath);
     }, START_BOUND_MILLISECONDS);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     const lines = log();
     await stop();
     throw new Error(`${reason}; its log says:\n${lines}`);

@@ -19,6 +19,7 @@ import { makeStock, PROJECT, registerServices, type Stock, USER } from "./regist
 import { type OperationRow, outcome, type Report } from "./report.ts";
 import { pendingAlerts, ruleFiles, ruleOutcome } from "./rules.ts";
 import { prepareServices } from "./services.ts";
+import { messageOf } from "../../src/text.ts";
 
 async function bringUp(root: string): Promise<Stock> {
   const services = prepareServices(root, reportProgress);
@@ -48,7 +49,7 @@ async function operate(scene: Scene): Promise<Report> {
       const comparison = await compare(exporter, scene.client, expectations, boundMilliseconds);
       rows.push({ ...row, ...comparison });
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       rows.push({ ...row, pages: 0, differences: [reason] });
     }
     for (const done of rows.slice(-1)) reportProgress(`  ${outcome(done)}`);

@@ -12,6 +12,7 @@ import {
 import { type InitialGuest, startHypervisor } from "../../testing/libvirt/hypervisor.ts";
 import { PROMETHEUS_PACKAGES } from "../../testing/packages.ts";
 import { type NovaInstance, novaMetadata } from "../../testing/libvirt/guest_xml.ts";
+import { messageOf } from "../../src/text.ts";
 
 const host = await ensureHypervisorHost(PROMETHEUS_PACKAGES);
 
@@ -109,7 +110,7 @@ async function problemWith(
     await waitFor(substitute(expression, VALUES), ({ length }) => length > 0, BOUND_MILLISECONDS);
     return undefined;
   } catch (error) {
-    return `${panel}, "${legend}": ${error instanceof Error ? error.message : error}`;
+    return `${panel}, "${legend}": ${messageOf(error)}`;
   }
 }
 

@@ -6,6 +6,7 @@
 
 import { type Availability, ensureDebianPackages, unavailable } from "../../testing/packages.ts";
 import { startCommand } from "../../testing/command.ts";
+import { messageOf } from "../../src/text.ts";
 
 const FREEZE_BOUND_MILLISECONDS = 60_000;
 
@@ -111,6 +112,6 @@ export async function ensureFreezableDisk(): Promise<Availability> {
     await disk.thaw();
     return { available: true };
   } catch (error) {
-    return unavailable(error instanceof Error ? error.message : String(error));
+    return unavailable(messageOf(error));
   }
 }
