@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { setImmediate } from "node:timers";
 import { gunzipSync } from "node:zlib";
 import type { Page } from "../../src/web/answer.ts";
 import { createPageCompressor } from "../../src/pages/compression.ts";
 import { outputOf } from "../../testing/command.ts";
+import { turnsDuring } from "../../testing/turns.ts";
 
 const BUN = decodeURIComponent(new URL("../../node_modules/.bin/bun", import.meta.url).pathname);
 const COMPRESSION = new URL("../../src/pages/compression.ts", import.meta.url).href;
@@ -82,15 +82,7 @@ Deno.test("pages with the same chunks are compressed once, even at the same time
 
 Deno.test("other work gets its turn after each chunk while a page is compressed", async () => {
   const chunks = Array.from({ length: 100 }, () => noise(1_000));
-  let turns = 0;
-  let isDone = false;
-  const work = (): void => {
-    turns += 1;
-    if (!isDone) setImmediate(work);
-  };
-  setImmediate(work);
-  await createPageCompressor()(pageOf(chunks));
-  isDone = true;
+  const turns = await turnsDuring(() => createPageCompressor()(pageOf(chunks)));
   assert.ok(turns >= chunks.length, `${turns} turns`);
 });
 

@@ -1,20 +1,14 @@
 import assert from "node:assert/strict";
-import { setImmediate } from "node:timers";
 import { withTurns } from "../../src/runtime/chunk_turns.ts";
 import { goneQuirk, runUnder } from "../../testing/run_under.ts";
+import { turnsDuring } from "../../testing/turns.ts";
 
 Deno.test("withTurns() gives other work a turn after each chunk", async () => {
   const chunks = Array.from({ length: 5 }, (_, index) => Uint8Array.of(index));
-  let turns = 0;
-  let isDone = false;
-  const work = (): void => {
-    turns += 1;
-    if (!isDone) setImmediate(work);
-  };
-  setImmediate(work);
   const given: number[] = [];
-  for await (const [first = -1] of withTurns(chunks)) given.push(first);
-  isDone = true;
+  const turns = await turnsDuring(async () => {
+    for await (const [first = -1] of withTurns(chunks)) given.push(first);
+  });
   assert.deepEqual(given, [0, 1, 2, 3, 4]);
   assert.ok(turns >= chunks.length, `${turns} turns`);
 });
